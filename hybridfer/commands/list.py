@@ -1,0 +1,31 @@
+"""``hybridfer list``: what there is to choose from."""
+
+from __future__ import annotations
+
+import click
+
+from hybridfer.commands.options import common_options
+
+KINDS = {
+    "descriptors": "hybridfer.descriptors:DESCRIPTORS",
+    "detectors": "hybridfer.faces:DETECTORS",
+    "networks": "hybridfer.deep:NETWORKS",
+    "datasets": "hybridfer.datasets:DATASETS",
+    "metrics": "hybridfer.compare:METRICS",
+}
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(list(KINDS)))
+@common_options
+def list_names(kind: str, **common: object) -> None:
+    """List the descriptors, detectors, networks, datasets or metrics there are, installed ones of others included.
+
+    \b
+    Example:
+      hybridfer list descriptors
+    """
+    from hybridfer.registry import Registry
+
+    names = Registry(kind, KINDS).load(kind).names()
+    click.echo("\n".join(names))

@@ -1,0 +1,125 @@
+"""Options that several commands share, each decided once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SPEC_HELP = "Descriptor or network layer, such as lbp:grid=7, hog or resnet18@layer3. Give it as often as you like."
+
+
+def inputs_argument(function: F) -> F:
+    """``INPUT…``: files, folders, globs, manifests, data sets, or ``-`` for paths on stdin."""
+    return click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(allow_dash=True))(
+        function
+    )
+
+
+def input_options(function: F) -> F:
+    """How inputs are read: ``-0``, ``--labels``, ``--dataset``, ``--detector``, ``--faces``, ``--min-face``."""
+    options = [
+        click.option("-0", "nul", is_flag=True, help="Paths on stdin end with NUL instead of a line break."),
+        click.option(
+            "--labels",
+            type=click.Choice(["auto", "folder", "manifest", "none", "ferplus-majority", "ferplus-argmax"]),
+            default="auto",
+            show_default=True,
+            help="Where labels come from; auto takes what the data set declares.",
+        ),
+        click.option("--dataset", metavar="NAME", help="Layout of the inputs; recognised when not given."),
+        click.option(
+            "--detector", metavar="NAME", help="haar, or none: the whole picture is the face.  [default: haar]"
+        ),
+        click.option(
+            "--faces",
+            type=click.Choice(["auto", "all", "largest"]),
+            default="auto",
+            show_default=True,
+            help="Faces kept of a picture; auto: the largest where the picture has a label, else all.",
+        ),
+        click.option(
+            "--min-face",
+            type=click.IntRange(min=1),
+            default=30,
+            show_default=True,
+            metavar="PIXELS",
+            help="Smallest face to look for.",
+        ),
+    ]
+    return _apply(options, function)
+
+
+def specs_option(required: bool = True) -> Callable[[F], F]:
+    """``-f SPEC``, several times."""
+    return click.option("-f", "--feature", "specs", metavar="SPEC", multiple=True, required=required, help=SPEC_HELP)
+
+
+def output_option(function: F) -> F:
+    """``-o OUT`` (``-`` is stdout) and ``--overwrite``."""
+    options = [
+        click.option("-o", "--output", metavar="OUT", type=click.Path(allow_dash=True), help="Where to; - is stdout."),
+        click.option("--overwrite", is_flag=True, help="Replace OUT if it exists."),
+    ]
+    return _apply(options, function)
+
+
+def format_option(*formats: str) -> Callable[[F], F]:
+    """``--format``, guessed from the output's ending when not given; parameter ``fmt``."""
+    return click.option("--format", "fmt", type=click.Choice(formats), help="Guessed from OUT's ending when not given.")
+
+
+def cache_option(function: F) -> F:
+    """``--no-cache``."""
+    return click.option(
+        "--cache/--no-cache", "cache", default=True, show_default=True, help="Keep and reuse features."
+    )(function)
+
+
+def strict_option(function: F) -> F:
+    """``--strict``."""
+    return click.option("--strict", is_flag=True, help="Stop at the first input that cannot be read.")(function)
+
+
+def common_options(function: F) -> F:
+    """``--jobs``, ``--seed``, ``--device`` and ``--quiet``: every command takes them."""
+    options = [
+        click.option("--jobs", type=int, default=-1, metavar="N", help="Threads to work with; -1 for one a core."),
+        click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of everything random."),
+        click.option("--device", default="cpu", show_default=True, help="Of networks: cpu, cuda, cuda:0 or auto."),
+        click.option("--quiet", is_flag=True, help="Say nothing but errors."),
+    ]
+    return _apply(options, function)
+
+
+def say(quiet: bool, text: str) -> None:
+    """Print talk to stderr unless `quiet`."""
+    if not quiet:
+        click.echo(text, err=True)
+
+
+def _apply(options: Sequence[Callable[..., Any]], function: F) -> F:
+    decorated: Any = function
+    for option in reversed(options):
+        decorated = option(decorated)
+    return cast(F, decorated)
+
+
+@contextmanager
+def progress_bar(quiet: bool, what: str) -> Iterator[Callable[[int], None] | None]:
+    """Yield what to tell how many more items are done; None unless stderr is a terminal and `quiet` is off."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn(what), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done: shown.advance(task, done)

@@ -1,0 +1,192 @@
+"""Rows out: one table in CSV, JSON lines or Parquet, to stdout or to a file that is never half written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from hybridfer.errors import OutputError, did_you_mean
+
+ENDINGS = {
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".npz": "npz",
+    ".mat": "mat",
+    ".txt": "text",
+    ".html": "html",
+}
+
+
+def guess_format(output: str | None, fmt: str | None, allowed: Sequence[str], default: str) -> str:
+    """Return the format to write: `fmt` if given, else by `output`'s ending, else `default` for stdout.
+
+    Raises
+    ------
+    OutputError
+        If the format is not among `allowed`, or a file's ending names none of them.
+    """
+    if fmt is None:
+        if output is None or output == "-":
+            return default
+        fmt = ENDINGS.get(Path(output).suffix.lower(), "")
+        if fmt not in allowed:
+            endings = ", ".join(sorted(e for e, f in ENDINGS.items() if f in allowed))
+            raise OutputError(f"{output} has no known ending; expected one of {endings}, or say --format.")
+    if fmt not in allowed:
+        raise OutputError(f"No format {fmt!r} here.{did_you_mean(fmt, allowed)} Known: {', '.join(allowed)}.")
+    return fmt
+
+
+def check_output(output: str | os.PathLike[str], overwrite: bool) -> Path:
+    """Return `output` as a path that may be written.
+
+    Raises
+    ------
+    OutputError
+        If it exists and `overwrite` is False, or its folder does not exist.
+    """
+    path = Path(output)
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists; add --overwrite to replace it, or choose another name.")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent} is not a folder, so {path.name} cannot be written there; make it first.")
+    return path
+
+
+@contextmanager
+def replacing(output: str | os.PathLike[str], overwrite: bool) -> Iterator[Path]:
+    """Yield a name beside `output` to write a file or folder to; it takes `output`'s place when all went well.
+
+    A run that is killed leaves the old file or none, never half of one.
+
+    Raises
+    ------
+    OutputError
+        If `output` exists and `overwrite` is False, or cannot be written.
+    """
+    path = check_output(output, overwrite)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        beside = Path(name)
+        beside.unlink()
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}; check the folder's permissions.") from None
+    try:
+        yield beside
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        beside.replace(path)
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}; is the disk full?") from error
+    finally:
+        if beside.is_dir():
+            shutil.rmtree(beside)
+        elif beside.exists():
+            beside.unlink()
+
+
+@contextmanager
+def open_output(output: str | None, overwrite: bool = False) -> Iterator[TextIO]:
+    """Yield a text stream: stdout for None or ``-``, else a file that takes its place when all was written.
+
+    Names of files that are not valid UTF-8 leave as the bytes they came as.
+    """
+    if output in (None, "-"):
+        stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", errors="surrogateescape", newline="")
+        try:
+            yield stream
+            stream.flush()
+        finally:
+            # The reader may have gone; what is still in the buffer can then go nowhere.
+            with suppress(BrokenPipeError):
+                stream.detach()
+    else:
+        with (
+            replacing(str(output), overwrite) as beside,
+            open(beside, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,  # noqa: PTH123
+        ):
+            yield stream
+
+
+def json_line(value: Any) -> str:
+    """Return `value` as one line of JSON; NaN and infinities become null, arrays lists."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+
+
+def escape_surrogates(line: str) -> str:
+    """Return JSON text whose undecodable bytes stand as ``\\udcxx``, which JSON readers accept."""
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:
+        return "".join(f"\\u{ord(c):04x}" if 0xD800 <= ord(c) <= 0xDFFF else c for c in line)
+    return line
+
+
+def write_rows(
+    stream: TextIO, fmt: str, columns: Sequence[str], batches: Iterable[Iterable[Mapping[str, Any]]]
+) -> None:
+    """Write rows as ``csv`` or ``jsonl`` to a stream, flushing after every batch.
+
+    Parameters
+    ----------
+    stream : TextIO
+        As :func:`open_output` yields it.
+    fmt : {"csv", "jsonl"}
+    columns : sequence of str
+        In order; a value a row lacks is empty in CSV and null in JSON.
+    batches : iterable of iterables of mappings
+        Rows, in groups that are written together.
+    """
+    if fmt == "csv":
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+    for batch in batches:
+        for row in batch:
+            if fmt == "csv":
+                writer.writerow([_cell(row.get(name)) for name in columns])
+            else:
+                stream.write(escape_surrogates(json_line({name: row.get(name) for name in columns})) + "\n")
+        stream.flush()
+
+
+def _cell(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _finite(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
