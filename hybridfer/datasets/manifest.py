@@ -1,0 +1,199 @@
+"""A manifest: a table with one row a picture, in CSV, JSON lines or Parquet, whose column ``path`` says where it is.
+
+``label, split, subject, group, frame, timestamp`` are read where they are there; other columns are the user's own and
+travel into the bank. A ``path`` is relative to the manifest; tables that hybridfer wrote itself name their rows by
+``input``, which is relative to where the command ran. When predictions are read back, only ``true_label`` is truth.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hybridfer.errors import DatasetError, did_you_mean
+from hybridfer.labels import canonical_labels, canonical_split
+from hybridfer.media.images import FileSource
+from hybridfer.types import BANK_COLUMNS, Item, Manifest
+
+OWN_COLUMNS = frozenset({"path", "true_label", "confidence", *BANK_COLUMNS})
+"""Columns with a meaning of their own; all others are the user's."""
+
+
+class Table:
+    """A CSV, JSON-lines or Parquet file with a column ``path`` (or ``input``)."""
+
+    def recognise(self, path: Path) -> str | None:
+        """Return how `path` shows that it is a manifest."""
+        suffix = path.suffix.lower()
+        return (
+            f"it ends in {suffix}" if suffix in (".csv", ".jsonl", ".ndjson", ".parquet") and path.is_file() else None
+        )
+
+    def read(self, path: Path, labels: str) -> Manifest:
+        """Return an item for every row."""
+        suffix = path.suffix.lower()
+        if suffix == ".csv":
+            rows = _csv_rows(path)
+        elif suffix == ".parquet":
+            rows = _parquet_rows(path)
+        else:
+            rows = json_rows(path.read_text("utf-8", "surrogateescape").splitlines(), str(path))
+        if labels not in ("auto", "manifest", "none"):
+            raise DatasetError(f"--labels {labels} does not go with the manifest {path}; use auto, manifest or none.")
+        return manifest_of(rows, str(path), path.parent, labels != "none")
+
+
+def manifest_of(rows: Sequence[Mapping[str, Any]], name: str, folder: Path, labels: bool = True) -> Manifest:
+    """Return the manifest of a table's rows.
+
+    Parameters
+    ----------
+    rows : sequence of mappings
+        Column to value; a value may be missing, empty or NaN.
+    name : str
+        What the errors call the table.
+    folder : Path
+        What a relative ``path`` is relative to.
+    labels : bool
+        Whether the table's labels are taken.
+
+    Raises
+    ------
+    DatasetError
+        If there is no column ``path`` or ``input``, a row lacks it, or one picture has two labels.
+    """
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    if not rows:
+        raise DatasetError(f"{name} has no rows; expected one for every picture.")
+    key = next((k for k in ("path", "input") if k in columns), None)
+    if key is None:
+        raise DatasetError(
+            f"{name} has no column 'path'; found: {', '.join(columns)}.{did_you_mean('path', columns)} "
+            "Rename the column that holds the pictures' paths."
+        )
+    truth = "true_label" if "true_label" in columns else "label"
+    predicted = "confidence" in columns and truth == "label"
+    words = {str(row[truth]) for row in rows if not _empty(row.get(truth))} if labels and not predicted else set()
+    canonical = canonical_labels(sorted(words))
+    extra = {c: _kind(rows, c) for c in columns if c not in OWN_COLUMNS and not c.startswith("p_")}
+    items: dict[tuple[str, int], Item] = {}
+    repeated = 0
+    for number, row in enumerate(rows, start=1):
+        if _empty(row.get(key)):
+            raise DatasetError(f"Row {number} of {name} has no {key!r}; expected a picture's path.")
+        text = str(row[key])
+        path = str(folder / text) if key == "path" else text
+        label = None if _empty(row.get(truth)) or not words else canonical[str(row[truth])]
+        frame = _number(row, "frame", name, number)
+        item = Item(
+            input=path,
+            source=FileSource(path),
+            frame=int(frame or 0),
+            timestamp=_number(row, "timestamp", name, number),
+            label=label,
+            split=None if _empty(row.get("split")) else canonical_split(str(row["split"])),
+            subject=_text(row.get("subject")),
+            group=_text(row.get("group")),
+            extra={c: None if _empty(row.get(c)) else kind(row[c]) for c, kind in extra.items()},
+        )
+        first = items.setdefault((path, item.frame), item)
+        if first is not item:
+            repeated += 1
+            if first.label != label:
+                raise DatasetError(
+                    f"{name} gives {text} the label {first.label!r} and, in row {number}, {label!r}; keep one of them."
+                )
+    notes = [f"{name}: {repeated} rows repeat a picture; taken once"] if repeated else []
+    if predicted:
+        notes.append(f"{name} holds predictions without true_label, so its label is not taken as truth")
+    return Manifest(list(items.values()), "manifest", columns=extra, notes=tuple(notes))
+
+
+def json_rows(lines: Sequence[str], name: str) -> list[dict[str, Any]]:
+    """Return JSON lines as rows; lists (feature vectors) are left out.
+
+    Raises
+    ------
+    DatasetError
+        If a line is not a JSON object.
+    """
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DatasetError(f"Line {number} of {name} is not JSON ({error}); expected one object a line.") from None
+        if not isinstance(row, dict):
+            raise DatasetError(f'Line {number} of {name} is not a JSON object, such as {{"path": "a.jpg"}}.')
+        rows.append({k: v for k, v in row.items() if not isinstance(v, (list, dict))})
+    return rows
+
+
+def _csv_rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = []
+            for row in reader:
+                if None in row or None in row.values():
+                    raise DatasetError(
+                        f"Line {reader.line_num} of {path} has more or fewer columns than its header; mend the line."
+                    )
+                rows.append(row)
+            if not rows and reader.fieldnames is None:
+                raise DatasetError(f"{path} is empty; expected a header with a column 'path'.")
+            return rows
+    except csv.Error as error:
+        raise DatasetError(f"{path} is not a CSV table ({error}); expected a header with a column 'path'.") from None
+
+
+def _parquet_rows(path: Path) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        plain = [f.name for f in file.schema_arrow if not pa.types.is_nested(f.type)]
+        rows: list[dict[str, Any]] = file.read(columns=plain).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise DatasetError(f"{path} is not a whole Parquet file ({error}); write it again.") from None
+    return rows
+
+
+def _empty(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value)) or value == "NaN"
+
+
+def _text(value: Any) -> str | None:
+    if _empty(value):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _number(row: Mapping[str, Any], column: str, name: str, number: int) -> float | None:
+    value = row.get(column)
+    if _empty(value):
+        return None
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise DatasetError(f"Row {number} of {name} has {column} {value!r}; expected a number.") from None
+
+
+def _kind(rows: Sequence[Mapping[str, Any]], column: str) -> type:
+    values: list[Any] = [row.get(column) for row in rows if not _empty(row.get(column))]
+    for kind in (int, float):
+        try:
+            if all(str(kind(value)) == str(value) or kind is float for value in values):
+                for value in values:
+                    kind(value)
+                return kind
+        except (TypeError, ValueError):
+            continue
+    return str
