@@ -1,0 +1,187 @@
+"""A bank in other forms, and several banks as one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+
+from hybridfer.bank.bank import (
+    FeatureBank,
+    FeatureChunk,
+    Fingerprint,
+    bank_schema,
+    block_columns,
+    flat_rows,
+    matrix,
+    row_digests,
+    to_batch,
+    write_bank,
+)
+from hybridfer.errors import BankError, OutputError
+from hybridfer.tables import open_output, replacing, write_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMATS = ("csv", "jsonl", "npz", "mat")
+
+
+def write_npz(bank: FeatureBank, path: str | os.PathLike[str]) -> None:
+    """Write the faces of a bank as a NumPy archive that opens without pickle.
+
+    Arrays: every block under its canonical spec, every row column under its name (text as fixed-width unicode, an
+    unknown value as an empty text or NaN), and ``provenance`` as JSON text.
+    """
+    with Path(path).open("wb") as file:
+        np.savez_compressed(file, **_arrays(bank, list(bank.blocks)))  # type: ignore[arg-type]
+
+
+def write_mat(bank: FeatureBank, path: str | os.PathLike[str]) -> None:
+    """Write the faces of a bank as a MATLAB file; a block is named by its first word, a second one of it ``lbp_2``."""
+    from scipy.io import savemat
+
+    names: list[str] = []
+    for block in bank.blocks:
+        word = re.sub(r"\W", "_", block.split(":")[0])
+        same = sum(re.fullmatch(rf"{word}(_\d+)?", name) is not None for name in names)
+        names.append(f"{word}_{same + 1}" if same else word)
+    with Path(path).open("wb") as file:
+        savemat(file, _arrays(bank, names), long_field_names=True, do_compression=True)
+
+
+def write_table(bank: FeatureBank, stream: TextIO, form: str, features: bool = True) -> None:
+    """Write every row of a bank as ``csv`` or ``jsonl``, with or without its features."""
+    names = list(bank.column_names)
+    lengths = {name: card["length"] for name, card in bank.blocks.items()} if features else {}
+    batches = (flat_rows(chunk, form == "csv") for chunk in chunks(bank, features))
+    write_rows(stream, form, [*names, *block_columns(lengths, form == "csv")], batches)
+
+
+def convert_bank(bank: FeatureBank, output: str | None, form: str, overwrite: bool = False) -> None:
+    """Write a bank in another form; rows may go to stdout, archives need a file.
+
+    Raises
+    ------
+    OutputError
+        If an archive is to go to stdout, or the output exists and `overwrite` is False.
+    """
+    if form in ("csv", "jsonl"):
+        with open_output(output, overwrite) as stream:
+            write_table(bank, stream, form)
+        return
+    if output is None or output == "-":
+        raise OutputError(f"A {form} file cannot go to standard output; name it with -o.")
+    with replacing(output, overwrite) as beside:
+        (write_npz if form == "npz" else write_mat)(bank, beside)
+
+
+def chunks(bank: FeatureBank, features: bool = True) -> Iterator[FeatureChunk]:
+    """Yield a bank's rows a batch at a time."""
+    blocks = list(bank.blocks) if features else []
+    for batch in bank.batches([*bank.column_names, *blocks]):
+        rows = batch.select(list(bank.column_names)).to_pylist()
+        yield FeatureChunk(rows, {name: matrix(batch.column(name)) for name in blocks})
+
+
+def merge(banks: Sequence[FeatureBank], output: str | os.PathLike[str], overwrite: bool = False) -> FeatureBank:
+    """Join banks: rows under each other when their blocks are the same, blocks side by side when their rows are.
+
+    Parameters
+    ----------
+    banks : sequence of FeatureBank
+        At least two.
+    output : path
+        The Parquet file to write.
+    overwrite : bool
+        Replace it if it exists.
+
+    Raises
+    ------
+    BankError
+        If the banks share neither their blocks nor their rows, or were cropped in different ways.
+    """
+    if len(banks) < 2:
+        raise BankError("A merge wants two banks or more; name another.")
+    first = banks[0]
+    for other in banks[1:]:
+        for key in ("detector", "cropped", "crop"):
+            if other.provenance[key] != first.provenance[key]:
+                raise BankError(
+                    f"{first.path} has {key} {first.provenance[key]} and {other.path} {other.provenance[key]}; "
+                    "their faces were not cut alike. Extract one of them again."
+                )
+    stacked = all(bank.blocks == first.blocks for bank in banks)
+    cards = first.blocks if stacked else _all_blocks(banks)
+    columns = {name: kind for bank in banks for name, kind in _user_columns(bank).items()}
+    notes = [note for bank in banks for note in bank.provenance["notes"]]
+    dataset = "+".join(dict.fromkeys(bank.provenance["dataset"] for bank in banks))
+    provenance = {**first.provenance, "dataset": dataset, "notes": list(dict.fromkeys(notes)), "blocks": cards}
+    schema = bank_schema(cards, columns)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        parts = chain.from_iterable(chunks(bank) for bank in banks) if stacked else _side_by_side(banks)
+        return (to_batch(chunk, schema) for chunk in parts)
+
+    fingerprint = Fingerprint(cards)
+    for batch in batches():
+        fingerprint.add(*row_digests(batch, cards))
+    with replacing(output, overwrite) as beside:
+        write_bank(beside, schema, provenance, fingerprint, batches())
+    return FeatureBank.open(output)
+
+
+def _all_blocks(banks: Sequence[FeatureBank]) -> dict[str, Any]:
+    """Return the blocks of banks with equal rows; BankError where a block stands in two or the rows differ."""
+    cards: dict[str, Any] = {}
+    for bank in banks:
+        twice = [name for name in bank.blocks if name in cards]
+        if twice:
+            raise BankError(
+                f"{bank.path} shares the block {twice[0]} with another bank but not all blocks; "
+                "merge banks whose blocks are all the same, or all different."
+            )
+        cards |= bank.blocks
+    keys = [[(r["input"], r["frame"], r["face_id"], r["sha256"]) for r in bank.rows()] for bank in banks]
+    for bank, key in zip(banks, keys, strict=True):
+        if key != keys[0]:
+            raise BankError(
+                f"{banks[0].path} and {bank.path} have neither the same blocks nor the same rows, so they cannot be "
+                "joined; extract both from the same inputs, or with the same features."
+            )
+    return cards
+
+
+def _side_by_side(banks: Sequence[FeatureBank]) -> Iterator[FeatureChunk]:
+    for together in zip(*(chunks(bank) for bank in banks), strict=True):
+        same = zip(*(chunk.rows for chunk in together), strict=True)
+        rows = [{k: v for row in alike for k, v in row.items()} for alike in same]
+        yield FeatureChunk(rows, {name: f for chunk in together for name, f in chunk.blocks.items()})
+
+
+def _user_columns(bank: FeatureBank) -> dict[str, type]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from hybridfer.types import BANK_COLUMNS
+
+    kinds: dict[pa.DataType, type] = {pa.int64(): int, pa.float64(): float, pa.string(): str}
+    schema = pq.read_schema(bank.path)
+    return {n: kinds.get(schema.field(n).type, str) for n in bank.column_names if n not in BANK_COLUMNS}
+
+
+def _arrays(bank: FeatureBank, names: Sequence[str]) -> dict[str, np.ndarray]:
+    arrays = {name: bank.X(block) for name, block in zip(names, bank.blocks, strict=True)}
+    for name in bank.column_names:
+        values = bank.column(name)
+        numbers = all(v is None or isinstance(v, (int, float)) for v in values)
+        unknown: Any = np.nan if numbers and any(v is not None for v in values) else ""
+        arrays[name] = np.array([unknown if v is None else v for v in values])
+    arrays["provenance"] = np.array(json.dumps(dict(bank.provenance), ensure_ascii=False))
+    return arrays

@@ -1,0 +1,42 @@
+"""Descriptors: one crop in, one vector of fixed length out. A new one is a file here and a line in the table."""
+
+from __future__ import annotations
+
+from hybridfer.descriptors.base import Descriptor
+from hybridfer.registry import Registry
+from hybridfer.spec import parse_spec
+
+TABLE = {
+    "colour": "hybridfer.descriptors.colour:Colour",
+    "gabor": "hybridfer.descriptors.gabor:Gabor",
+    "hog": "hybridfer.descriptors.hog:HOG",
+    "lbp": "hybridfer.descriptors.lbp:LBP",
+    "phash": "hybridfer.descriptors.phash:PHash",
+    "sift": "hybridfer.descriptors.sift:SIFT",
+}
+
+DESCRIPTORS = Registry("descriptors", TABLE)
+
+
+def create_descriptor(text: str) -> Descriptor:
+    """Return the descriptor that a feature spec names.
+
+    Parameters
+    ----------
+    text : str
+        A descriptor (``lbp:grid=7``) or a layer of a network (``resnet18@layer3:pool=gap``).
+
+    Raises
+    ------
+    SpecError
+        If the name, a parameter or its value is unknown.
+    WeightsError
+        If a network has no weights and the spec does not say ``untrained``.
+    """
+    spec = parse_spec(text)
+    if spec.layer is None:
+        cls = DESCRIPTORS.load(spec.name)
+    else:
+        from hybridfer.deep.activations import NetworkLayer as cls
+    descriptor: Descriptor = cls.from_spec(spec)
+    return descriptor

@@ -1,0 +1,156 @@
+"""From inputs to a bank: nothing is lost, nothing is done twice, a killed run goes on where it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from toys import Means
+
+from hybridfer import FeatureBank
+from hybridfer.bank import extract as module
+from hybridfer.bank.cache import FeatureCache
+from hybridfer.bank.extract import Plan, build_bank, choose_detector, describe_inputs, describe_items, extract
+from hybridfer.datasets.inputs import read_inputs
+from hybridfer.errors import OutputError, PictureError, SpecError
+from hybridfer.types import Manifest
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PART_ROWS", 7)
+    Means.asked.clear()
+
+
+def plan(**changes: object) -> Plan:
+    return Plan(**{"descriptors": (Means(),), "detector": "none", **changes})  # type: ignore[arg-type]
+
+
+def test_a_picture_that_cannot_be_read_is_its_own_row(face_folder: Path, tmp_path: Path) -> None:
+    (face_folder / "face" / "1.png").write_bytes(b"rubbish")
+    counts = build_bank(read_inputs([face_folder]), plan(), tmp_path / "a.parquet")
+    assert counts == {"ok": 39, "error": 1}
+    (row,) = [r for r in FeatureBank.open(tmp_path / "a.parquet").rows() if r["status"] == "error"]
+    assert row["input"].endswith("face/1.png") and "not a picture" in row["error"]
+
+
+def test_strict_stops_at_it(face_folder: Path, tmp_path: Path) -> None:
+    (face_folder / "face" / "1.png").write_bytes(b"rubbish")
+    with pytest.raises(PictureError, match=r"face/1.png: This is not a picture"):
+        build_bank(read_inputs([face_folder]), plan(strict=True), tmp_path / "a.parquet")
+    assert not (tmp_path / "a.parquet").exists()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_rows_come_in_the_order_of_the_inputs(face_folder: Path, tmp_path: Path, jobs: int) -> None:
+    manifest = read_inputs([face_folder])
+    build_bank(manifest, plan(), tmp_path / "a.parquet", jobs=jobs)
+    assert [r["input"] for r in FeatureBank.open(tmp_path / "a.parquet").rows()] == [i.input for i in manifest.items]
+    chunks = describe_inputs(manifest, [Means()], detector="none", jobs=jobs, chunk_rows=3)
+    assert [r["input"] for chunk in chunks for r in chunk.rows] == [i.input for i in manifest.items]
+
+
+def test_a_killed_run_is_continued_and_equals_an_unbroken_one(face_folder: Path, tmp_path: Path) -> None:
+    manifest = read_inputs([face_folder], labels="folder")
+    build_bank(manifest, plan(), tmp_path / "whole.parquet", jobs=1)
+    Means.asked.clear()
+
+    def killed(done: int) -> None:
+        if sum(Means.asked) >= 21:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_bank(manifest, plan(), tmp_path / "a.parquet", jobs=1, progress=killed)
+    assert not (tmp_path / "a.parquet").exists()
+    with pytest.raises(OutputError, match="--resume"):
+        build_bank(manifest, plan(), tmp_path / "a.parquet", jobs=1)
+    Means.asked.clear()
+    build_bank(manifest, plan(), tmp_path / "a.parquet", jobs=1, resume=True)
+    assert sum(Means.asked) == 40 - 21
+    assert (
+        FeatureBank.open(tmp_path / "a.parquet").fingerprint == FeatureBank.open(tmp_path / "whole.parquet").fingerprint
+    )
+    assert not (tmp_path / "a.parquet.parts").exists()
+
+
+def test_parts_of_another_plan_are_not_taken(face_folder: Path, tmp_path: Path) -> None:
+    manifest = read_inputs([face_folder])
+
+    def killed(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_bank(manifest, plan(), tmp_path / "a.parquet", jobs=1, progress=killed)
+    build_bank(manifest, plan(descriptors=(Means(size=5),)), tmp_path / "a.parquet", jobs=1, resume=True)
+    assert FeatureBank.open(tmp_path / "a.parquet").X("means").shape == (40, 5)
+
+
+def test_an_output_is_replaced_only_when_told(face_folder: Path, tmp_path: Path) -> None:
+    manifest = read_inputs([face_folder])
+    build_bank(manifest, plan(), tmp_path / "a.parquet")
+    with pytest.raises(OutputError, match="--overwrite"):
+        build_bank(manifest, plan(), tmp_path / "a.parquet")
+    build_bank(manifest, plan(), tmp_path / "a.parquet", overwrite=True)
+
+
+def test_a_face_is_described_once_and_one_more_picture_costs_one(face_folder: Path, tmp_path: Path) -> None:
+    kept = plan(cache=FeatureCache(tmp_path / "cache"))
+    build_bank(read_inputs([face_folder]), kept, tmp_path / "a.parquet", jobs=1)
+    assert sum(Means.asked) == 40
+    Means.asked.clear()
+    again = plan(cache=FeatureCache(tmp_path / "cache"))
+    cv2.imwrite(str(face_folder / "face" / "00.png"), np.full((9, 9), 7, np.uint8))
+    build_bank(read_inputs([face_folder]), again, tmp_path / "b.parquet", jobs=1)
+    assert Means.asked == [1]
+    fresh = plan()
+    build_bank(read_inputs([face_folder]), fresh, tmp_path / "c.parquet", jobs=1)
+    assert FeatureBank.open(tmp_path / "b.parquet").fingerprint == FeatureBank.open(tmp_path / "c.parquet").fingerprint
+
+
+def test_equal_pictures_are_described_once(tmp_path: Path) -> None:
+    for i in range(5):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((9, 9), i // 4, np.uint8))
+    chunk = describe_items(list(read_inputs([tmp_path]).items), plan(cache=FeatureCache(tmp_path / "cache")))
+    assert Means.asked == [2]
+    np.testing.assert_array_equal(chunk.blocks["means:size=4"][:, 0], [0, 0, 0, 0, 1])
+
+
+def test_the_largest_face_is_kept_where_there_is_a_label_and_all_elsewhere(
+    astronaut: np.ndarray, tmp_path: Path
+) -> None:
+    small = cv2.resize(astronaut, (256, 256), interpolation=cv2.INTER_AREA)
+    both = np.zeros((512, 800, 3), np.uint8)
+    both[:, :512], both[:256, 520:776] = astronaut, small
+    (tmp_path / "in" / "happy").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "in" / "happy" / "two.png"), both[..., ::-1])
+
+    def faces(labels: str, which: str = "auto") -> list[float]:
+        manifest = read_inputs([tmp_path / "in"], labels=labels)
+        chunk = describe_items(list(manifest.items), plan(detector="haar", faces=which))
+        return [row["FaceRectWidth"] for row in chunk.rows if row["status"] == "ok"]
+
+    unlabelled = faces("none")
+    assert len(unlabelled) >= 2 and unlabelled == sorted(unlabelled, reverse=True)
+    assert faces("folder") == faces("none", "largest") == unlabelled[:1]
+    assert faces("folder", "all") == unlabelled
+
+
+def test_a_picture_without_a_face_is_a_row(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "black.png"), np.zeros((200, 200), np.uint8))
+    chunk = describe_items(list(read_inputs([tmp_path]).items), plan(detector="haar"))
+    assert [row["status"] for row in chunk.rows] == ["no_face"] and chunk.blocks["means:size=4"].shape == (0, 4)
+    assert chunk.rows[0]["face_id"] is None and len(chunk.rows[0]["sha256"]) == 64
+
+
+def test_declared_crops_are_not_searched_for_faces() -> None:
+    assert choose_detector(Manifest([], cropped=True), "haar") == "none"
+    assert choose_detector(Manifest([]), None) == "haar" and choose_detector(Manifest([]), "none") == "none"
+
+
+def test_a_feature_asked_for_twice_is_refused(face_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="asked for twice"):
+        extract(face_folder, [Means(), Means()], tmp_path / "a.parquet")  # type: ignore[list-item]
+    with pytest.raises(SpecError, match="No feature"):
+        extract(face_folder, [], tmp_path / "a.parquet")
