@@ -29,6 +29,9 @@ ENDINGS = {
     ".html": "html",
 }
 
+OWN_FILES = ("card.json", "evaluation.json", "index.html")
+"""A folder that holds one of these was written by hybridfer and may be replaced."""
+
 
 def guess_format(output: str | None, fmt: str | None, allowed: Sequence[str], default: str) -> str:
     """Return the format to write: `fmt` if given, else by `output`'s ending, else `default` for stdout.
@@ -56,11 +59,13 @@ def check_output(output: str | os.PathLike[str], overwrite: bool) -> Path:
     Raises
     ------
     OutputError
-        If it exists and `overwrite` is False, or its folder does not exist.
+        If it exists and `overwrite` is False, it is a folder of someone else's, or its own folder does not exist.
     """
     path = Path(output)
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists; add --overwrite to replace it, or choose another name.")
+    if path.is_dir() and any(path.iterdir()) and not any((path / name).is_file() for name in OWN_FILES):
+        raise OutputError(f"{path} is a folder that hybridfer did not write, so it is not replaced; choose another name.")
     if not path.parent.is_dir():
         raise OutputError(f"{path.parent} is not a folder, so {path.name} cannot be written there; make it first.")
     return path

@@ -1,0 +1,12 @@
+"""``python -m benchmarks.run [NAME…]``: every benchmark, or some, one after the other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+ALL = ("descriptors", "start", "extraction", "cache", "svm")
+
+for name in sys.argv[1:] or ALL:
+    print(f"== {name}", file=sys.stderr)
+    subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

@@ -1,0 +1,5 @@
+"""``python -m hybridfer``."""
+
+from hybridfer.cli import main
+
+main()
