@@ -16,7 +16,16 @@ from typing import Any
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
-LIBRARIES = ("numpy", "opencv-contrib-python", "scikit-image", "scikit-learn", "torch", "imagehash", "joblib", "pyarrow")
+LIBRARIES = (
+    "numpy",
+    "opencv-contrib-python",
+    "scikit-image",
+    "scikit-learn",
+    "torch",
+    "imagehash",
+    "joblib",
+    "pyarrow",
+)
 
 
 def fer_faces(n: int | None = None) -> tuple[np.ndarray, str]:

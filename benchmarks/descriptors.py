@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import pairwise
 
 import cv2
 import imagehash
@@ -30,7 +31,7 @@ def loop_lbp(face: np.ndarray) -> np.ndarray:
     """scikit-image's 59 codes, a histogram for each of 7x7 cells."""
     codes = local_binary_pattern(face, 8, 1, method="nri_uniform")
     edges = np.arange(8) * 48 // 7
-    cells = [codes[a:b, c:d] for a, b in zip(edges, edges[1:]) for c, d in zip(edges, edges[1:])]
+    cells = [codes[a:b, c:d] for a, b in pairwise(edges) for c, d in pairwise(edges)]
     return np.concatenate([np.histogram(cell, 59, (0, 59))[0] / cell.size for cell in cells])
 
 

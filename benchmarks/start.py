@@ -36,7 +36,7 @@ def main() -> None:
             },
             7,
         )
-    code = "import sys; from hybridfer.cli import COMMANDS; [COMMANDS.load(n) for n in COMMANDS.names()]; print(*sys.modules)"
+    code = "import sys; from hybridfer.cli import COMMANDS as C; [C.load(n) for n in C.names()]; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     imported = [name for name in HEAVY if name in loaded]
     save("start", {"seconds": {k: round(v, 3) for k, v in times.items()}, "heavy_imports_of_help": imported})

@@ -59,13 +59,19 @@ def check_output(output: str | os.PathLike[str], overwrite: bool) -> Path:
     Raises
     ------
     OutputError
-        If it exists and `overwrite` is False, it is a folder of someone else's, or its own folder does not exist.
+        If it exists and `overwrite` is False, it is a folder of someone else's or a device, or its own folder does
+        not exist.
     """
-    path = Path(output)
+    # A link stays a link: what it points to is replaced.
+    path = Path(os.path.realpath(output))
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OutputError(f"{output} is no regular file, so nothing can take its place; choose another name.")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists; add --overwrite to replace it, or choose another name.")
     if path.is_dir() and any(path.iterdir()) and not any((path / name).is_file() for name in OWN_FILES):
-        raise OutputError(f"{path} is a folder that hybridfer did not write, so it is not replaced; choose another name.")
+        raise OutputError(
+            f"{path} is a folder that hybridfer did not write, so it is not replaced; choose another name."
+        )
     if not path.parent.is_dir():
         raise OutputError(f"{path.parent} is not a folder, so {path.name} cannot be written there; make it first.")
     return path
@@ -110,9 +116,11 @@ def replacing(output: str | os.PathLike[str], overwrite: bool) -> Iterator[Path]
 def open_output(output: str | None, overwrite: bool = False) -> Iterator[TextIO]:
     """Yield a text stream: stdout for None or ``-``, else a file that takes its place when all was written.
 
+    A device or pipe, such as ``/dev/stdout``, is written to as it is.
+
     Names of files that are not valid UTF-8 leave as the bytes they came as.
     """
-    if output in (None, "-"):
+    if output is None or output == "-":
         stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", errors="surrogateescape", newline="")
         try:
             yield stream
@@ -121,10 +129,13 @@ def open_output(output: str | None, overwrite: bool = False) -> Iterator[TextIO]
             # The reader may have gone; what is still in the buffer can then go nowhere.
             with suppress(BrokenPipeError):
                 stream.detach()
+    elif os.path.exists(output) and not os.path.isfile(output) and not os.path.isdir(output):
+        with open(output, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            yield stream
     else:
         with (
-            replacing(str(output), overwrite) as beside,
-            open(beside, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,  # noqa: PTH123
+            replacing(output, overwrite) as beside,
+            open(beside, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
         ):
             yield stream
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +95,19 @@ def test_a_folder_of_someone_elses_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="did not write"), replacing(tmp_path / "photos", overwrite=True):
         pass
     assert (tmp_path / "photos" / "me.jpg").exists()
+
+
+def test_a_link_stays_a_link_and_a_pipe_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
+    with open_output(str(tmp_path / "link.csv"), overwrite=True) as stream:
+        stream.write("new")
+    assert (tmp_path / "link.csv").is_symlink() and (tmp_path / "real.csv").read_text() == "new"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with open_output(str(tmp_path / "pipe")) as stream:
+        stream.write("rows")
+    assert os.read(reader, 100) == b"rows"
+    os.close(reader)
+    with pytest.raises(OutputError, match="no regular file"), replacing(tmp_path / "pipe", overwrite=True):
+        pass

@@ -89,7 +89,9 @@ def strict_option(function: F) -> F:
 def common_options(function: F) -> F:
     """``--jobs``, ``--seed``, ``--device`` and ``--quiet``: every command takes them."""
     options = [
-        click.option("--jobs", type=int, default=-1, metavar="N", help="Threads to work with; -1 for one a core."),
+        click.option(
+            "--jobs", default=-1, metavar="N", callback=_some, help="Threads to work with; -1 for one a core."
+        ),
         click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of everything random."),
         click.option("--device", default="cpu", show_default=True, help="Of networks: cpu, cuda, cuda:0 or auto."),
         click.option("--quiet", is_flag=True, help="Say nothing but errors."),
@@ -101,6 +103,12 @@ def say(quiet: bool, text: str) -> None:
     """Print talk to stderr unless `quiet`."""
     if not quiet:
         click.echo(text, err=True)
+
+
+def _some(ctx: click.Context, parameter: click.Parameter, value: int) -> int:
+    if value == 0:
+        raise click.BadParameter("0 threads can do no work; -1 is one a core.")
+    return value
 
 
 def _apply(options: Sequence[Callable[..., Any]], function: F) -> F:
