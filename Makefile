@@ -16,6 +16,10 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@# Where libGL is missing, as on a server without a screen, the build of OpenCV that does not want it takes its place.
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \
+	  $(BIN)/pip uninstall --quiet --yes opencv-contrib-python; \
+	  $(BIN)/pip install --quiet --constraint constraints.txt opencv-contrib-python-headless; }
 	@touch $@
 
 demo: $(READY) ## the main job on real pictures; leaves demo/index.html

@@ -84,6 +84,16 @@ def main(args: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("hybridfer: interrupted.", err=True)
         code = EXIT_INTERRUPTED
+    except ImportError as error:
+        if ".so" not in str(error):
+            raise
+        click.echo(
+            f"hybridfer: a system library is missing ({error}). OpenCV wants libGL and GLib (on Debian: libgl1, "
+            "libglib2.0-0); or replace it: pip uninstall opencv-contrib-python, then "
+            "pip install 'opencv-contrib-python-headless<5'.",
+            err=True,
+        )
+        code = EXIT_ERROR
     except BrokenPipeError:
         # The reader of our output has gone (… | head); nothing is left to say, and nothing to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,16 +61,28 @@ class FeatureChunk:
 
 def block_card(descriptor: Descriptor) -> dict[str, Any]:
     """Return what a bank records about the making of a block."""
-    from importlib.metadata import version
-
     return {
         "name": descriptor.name,
         "version": descriptor.version,
         "length": descriptor.length,
         "dtype": str(descriptor.dtype),
-        "libraries": {name: version(name) for name in descriptor.libraries},
+        "libraries": {name: _library_version(name) for name in descriptor.libraries},
         "weights": descriptor.weights_sha256,
     }
+
+
+def _library_version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        # OpenCV comes in four distributions with the same numbers; a server without a screen has a headless one.
+        for other in ("opencv-contrib-python-headless", "opencv-python", "opencv-python-headless"):
+            with suppress(PackageNotFoundError):
+                if name.startswith("opencv"):
+                    return version(other)
+        raise
 
 
 def bank_schema(blocks: Mapping[str, Mapping[str, Any]], columns: Mapping[str, type]) -> pa.Schema:

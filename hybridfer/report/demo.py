@@ -26,7 +26,11 @@ SHOWN = 24
 
 
 def run_demo(
-    output: str | os.PathLike[str], *, overwrite: bool = False, seed: int = 0, say: Callable[[str], None] = lambda _: None
+    output: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Run the main job into a folder and return the page in it.
 
@@ -146,7 +150,8 @@ def _photograph(work: Path, say: Callable[[str], None]) -> list[str]:
     framed = cv2.rectangle(photo.copy(), (x0, y0), (x1, y1), (255, 210, 0), 3)
     metrics = [found.metric for found in next(iter(results.values()))]
     table = html.table(
-        ["similarity to its copy", *metrics], [[what, *(f"{s.value:.3f}" for s in found)] for what, found in results.items()]
+        ["similarity to its copy", *metrics],
+        [[what, *(f"{s.value:.3f}" for s in found)] for what, found in results.items()],
     )
     readings = [f"{what}, {s.metric}: {s.reading}" for what, found in results.items() for s in found]
     lead = (
