@@ -31,6 +31,10 @@ COMMANDS = Registry(
 EXIT_DONE, EXIT_ERROR, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 
+class ReaderGone(Exception):
+    """Whoever read our output wants no more of it (``… | head``)."""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command when it is called or its help is shown."""
 
@@ -44,6 +48,13 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = COMMANDS.load(cmd_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Call the command; a reader of our output that has gone is taken out of click's hands, which exits 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -94,8 +105,8 @@ def main(args: Sequence[str] | None = None) -> None:
             err=True,
         )
         code = EXIT_ERROR
-    except BrokenPipeError:
-        # The reader of our output has gone (… | head); nothing is left to say, and nothing to flush to.
+    except (ReaderGone, BrokenPipeError):
+        # Nothing is left to say, and nothing to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_DONE
     sys.exit(code if isinstance(code, int) else EXIT_DONE)

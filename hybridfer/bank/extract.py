@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -462,7 +463,14 @@ def _run(
         return
     # Threads that each call a threaded BLAS stand in each other's way.
     with threadpool_limits(1):
-        yield from Parallel(workers, prefer="threads", return_as="generator")(delayed(work)(*s) for s in stretches)
+        results = Parallel(workers, prefer="threads", return_as="generator")(delayed(work)(*s) for s in stretches)
+        try:
+            for result in results:  # noqa: UP028 - closed below, not by the caller's close
+                yield result
+        finally:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # joblib warns of work that nobody wants any more; we know
+                results.close()
 
 
 def describe_items(items: Sequence[Item], plan: Plan) -> FeatureChunk:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import stat
 import threading
 import warnings
@@ -108,14 +109,15 @@ def _decode(data: bytes) -> Pixels:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = image.size
         if width * height > MAX_PIXELS:
-            raise _too_large(f"{width}x{height}")
+            raise _too_large(width * height)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         return _to_rgb(image)
     except PictureError:
         raise
-    except Image.DecompressionBombError:
-        raise _too_large("more than 10,000x10,000") from None
+    except Image.DecompressionBombError as error:
+        # Pillow refuses the largest by itself, and only its message knows how large.
+        raise _too_large(int(re.findall(r"\d+", str(error))[0])) from None
     except UnidentifiedImageError:
         raise PictureError(
             "This is not a picture; expected JPEG, PNG, WebP, BMP, TIFF or GIF, whole from its first byte."
@@ -127,8 +129,8 @@ def _decode(data: bytes) -> Pixels:
         raise PictureError(f"The picture is cut or damaged ({said}); fetch it again from its source.") from None
 
 
-def _too_large(size: str) -> PictureError:
-    return PictureError(f"The picture is {size} pixels; at most {MAX_PIXELS:,} in all are decoded. Make it smaller.")
+def _too_large(pixels: int) -> PictureError:
+    return PictureError(f"The picture has {pixels:,} pixels; at most {MAX_PIXELS:,} are decoded. Make it smaller.")
 
 
 def _to_rgb(image: Image.Image) -> Pixels:

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from toys import Means
+from bank.toys import Means
 
 from hybridfer import FeatureBank, __version__
 from hybridfer.bank.bank import is_bank

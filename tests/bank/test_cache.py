@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bank.toys import Means
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toys import Means
 
 from hybridfer.bank.cache import FeatureCache, Identity, content_key
 

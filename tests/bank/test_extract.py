@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from toys import Means
+from bank.toys import Means
 
 from hybridfer import FeatureBank
 from hybridfer.bank import extract as module
