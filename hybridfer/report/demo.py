@@ -53,6 +53,7 @@ def run_demo(
     import shutil
 
     from hybridfer import evaluate, extract, load_model, train_svm
+    from hybridfer.evaluation.evaluate import write_evaluation
 
     work = check_output(output, overwrite)
     if work.is_dir():
@@ -67,7 +68,7 @@ def run_demo(
     say(f"hybridfer evaluate {work}/lfw.model {work}/lfw.parquet --split test -o {work}/evaluation")
     model = load_model(work / "lfw.model")
     evaluation = evaluate(model, bank, split="test", seed=seed)
-    evaluation.save(work / "evaluation")
+    write_evaluation(evaluation, work / "evaluation")
     say(f"hybridfer svm-predict {work}/lfw.model {work}/lfw/test --detector none")
     held = sorted((work / "lfw" / "test").rglob("*.png"))
     sections = [
