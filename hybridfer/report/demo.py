@@ -59,6 +59,8 @@ def run_demo(
     if work.is_dir():
         shutil.rmtree(work)
     work.mkdir()
+    # A demo that was broken off is known by its page, so that the next one may replace the folder.
+    (work / "index.html").write_text(html.page("hybridfer: the demo did not end", []), "utf-8")
     _write_pictures(work, seed)
     specs = " ".join(f"-f {name}" for name in FEATURES)
     say(f"hybridfer extract {work}/lfw --labels folder --detector none {specs} -o {work}/lfw.parquet")
@@ -76,7 +78,7 @@ def run_demo(
         ("What it said of pictures it had not seen", _answers(held, model.predict(held))),
         ("One photograph", _photograph(work, say)),
     ]
-    with open_output(str(work / "index.html")) as stream:
+    with open_output(str(work / "index.html"), overwrite=True) as stream:
         stream.write(html.page("hybridfer: the main job on real pictures", sections))
     return work / "index.html"
 
@@ -104,7 +106,7 @@ def _numbers(work: Path, evaluation: Any, card: dict[str, Any]) -> list[str]:
     )
     figure = html.figure(work / "evaluation" / "confusion.png", "Rows are the truth, columns what the SVM said.")
     lead = (
-        f"A linear SVM on {', '.join(FEATURES)}, fitted on {card['rows']} pictures of LFW's subset in scikit-image and "
+        f"A linear SVM on {', '.join(FEATURES)}, fitted on {card['training']['rows']} pictures of LFW's subset in scikit-image and "
         f"scored on {evaluation.n} that were held back. Faces against other things is easy; expressions are not."
     )
     return [html.paragraph(lead), table, figure]

@@ -1,0 +1,231 @@
+"""``evaluate``: what a model's predictions are worth on a feature bank or on pictures with known labels."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from hybridfer import __version__
+from hybridfer.errors import OutputError, TrainingError
+from hybridfer.evaluation.result import Evaluation
+from hybridfer.evaluation.scoring import score_rows
+from hybridfer.labels import canonical_split
+from hybridfer.tables import ENDINGS, check_output, replacing
+from hybridfer.types import Item, Manifest
+
+if TYPE_CHECKING:
+    from hybridfer.bank.bank import FeatureBank
+    from hybridfer.classify.model import Model
+
+FILES = ("evaluation.json", "confusion.png", "roc.png", "reliability.png")
+"""What an evaluation's folder holds."""
+
+_Rows = tuple[list[dict[str, Any]], list[str], dict[str, Any]]
+"""Rows of predictions, what is to be said of them, and what the data are."""
+
+
+def evaluate(
+    model: Model | str | os.PathLike[str],
+    data: FeatureBank | Manifest | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    split: str | None = None,
+    by: str | Sequence[str] = (),
+    missing: str = "error",
+    resamples: int = 2000,
+    seed: int = 0,
+    labels: str = "auto",
+    dataset: str | None = None,
+    nul: bool = False,
+    stdin: BinaryIO | None = None,
+    **prediction: Any,
+) -> Evaluation:
+    """Return what a model's predictions are worth.
+
+    Parameters
+    ----------
+    model : Model or path
+        A model folder, or what :func:`hybridfer.load_model` returned.
+    data : FeatureBank, Manifest, path or sequence of paths
+        A feature bank, or pictures, manifests and data sets whose labels are known.
+    split : str, optional
+        Score only the rows of this split; a data set's own name will do (``PublicTest`` is ``val``). All rows when not
+        given.
+    by, missing, resamples, seed
+        As :func:`hybridfer.evaluation.scoring.score_rows` takes them.
+    labels, dataset, nul, stdin
+        How pictures are read, see :func:`hybridfer.datasets.inputs.read_inputs`.
+    **prediction
+        How pictures are described: ``detector``, ``faces``, ``min_face``, ``jobs``, ``cache``, ``device`` and
+        ``strict``, as the options of ``hybridfer svm-predict``.
+
+    Raises
+    ------
+    HybridferError
+        If the model or the data cannot be read or do not fit each other, the split has no rows, no label is known, or
+        a column of `by` does not exist.
+
+    Examples
+    --------
+    >>> found = evaluate("fer.model", "fer.parquet", split="val", by="subject")     # doctest: +SKIP
+    >>> found.metrics["accuracy"]                                                   # doctest: +SKIP
+    {'value': 0.45, 'low': 0.434, 'high': 0.467}
+    """
+    from hybridfer.bank.bank import FeatureBank, is_bank
+    from hybridfer.datasets.inputs import read_inputs
+
+    if isinstance(model, (str, os.PathLike)):
+        from hybridfer.classify.model import load_model
+
+        model = load_model(model)
+    wanted = None if split is None else canonical_split(split)
+    source = data
+    if isinstance(source, (str, os.PathLike)):
+        source = [source]
+    if isinstance(source, Sequence):
+        banks = [is_bank(name) for name in source]
+        if any(banks) and len(banks) > 1:
+            raise TrainingError("One feature bank is scored at a time; join several with hybridfer bank merge.")
+        source = (
+            FeatureBank.open(source[0])
+            if any(banks)
+            else read_inputs(source, labels=labels, dataset=dataset, nul=nul, stdin=stdin)
+        )
+    if isinstance(source, Manifest):
+        rows, notes, facts = _picture_rows(model, source, wanted, prediction)
+    else:
+        rows, notes, facts = _bank_rows(model, source, wanted)
+    protocol = {
+        "model": model.fingerprint,
+        "data": facts,
+        "split": wanted,
+        "versions": {"hybridfer": __version__, **_versions()},
+    }
+    return score_rows(
+        rows,
+        model.classes,
+        by=by,
+        missing=missing,
+        resamples=resamples,
+        seed=seed,
+        protocol=protocol,
+        notes=notes,
+    )
+
+
+def check_target(output: str | os.PathLike[str], overwrite: bool) -> Path:
+    """Return where an evaluation may be written to: ``….json``, or a folder.
+
+    Raises
+    ------
+    OutputError
+        If it exists and `overwrite` is False, is a folder that holds other things, or has the ending of a table.
+    """
+    path = Path(output)
+    if path.suffix.lower() in ENDINGS.keys() - {".json"}:
+        raise OutputError(f"An evaluation is written as FILE.json or into a folder; {path} is neither.")
+    if path.is_dir():
+        # Replacing a folder deletes it, and -o . is easily typed.
+        others = sorted(set(os.listdir(path)) - set(FILES))
+        if others:
+            raise OutputError(
+                f"{path} holds other things than an evaluation ({others[0]}), so it is not replaced; name a new folder."
+            )
+    return check_output(path, overwrite)
+
+
+def write_evaluation(evaluation: Evaluation, output: str | os.PathLike[str], overwrite: bool = False) -> list[Path]:
+    """Write an evaluation's numbers to ``….json``, or with their charts into a folder, and return the files' paths.
+
+    A folder holds ``evaluation.json``, ``confusion.png``, ``roc.png`` and ``reliability.png``. It takes its place
+    when all is written.
+
+    Raises
+    ------
+    OutputError
+        As :func:`check_target`, or if it cannot be written.
+    """
+    from hybridfer.report.plots import confusion_png, reliability_png, roc_png
+
+    path = check_target(output, overwrite)
+    with replacing(path, overwrite) as beside:
+        if path.suffix.lower() == ".json":
+            beside.write_text(evaluation.to_json(), "utf-8")
+            return [path]
+        beside.mkdir()
+        numbers, confusion, roc, reliability = (beside / name for name in FILES)
+        split = evaluation.protocol.get("split")
+        where = "" if split is None else f" on {split}"
+        matrix = evaluation.confusion
+        numbers.write_text(evaluation.to_json(), "utf-8")
+        confusion_png(confusion, matrix["counts"], matrix["rows"], matrix["columns"], f"Confusion matrix{where}")
+        roc_png(roc, evaluation.roc, f"ROC, one against the rest{where}")
+        reliability_png(reliability, evaluation.calibration, f"Reliability{where}")
+    return [path / name for name in FILES]
+
+
+def _bank_rows(model: Model, bank: FeatureBank, split: str | None) -> _Rows:
+    known = bank.rows()
+    _check_split(Counter(row["split"] for row in known), split, str(bank.path))
+    kept = [split is None or row["split"] == split for row in known]
+    rows = [row for row, keep in zip(model.predict_bank(bank), kept, strict=True) if keep]
+    facts = {"bank": bank.fingerprint, "dataset": bank.provenance["dataset"], "detector": bank.provenance["detector"]}
+    return rows, [*model.bank_notes(bank), *_training_notes(model.card, bank, known, kept)], facts
+
+
+def _picture_rows(model: Model, manifest: Manifest, split: str | None, prediction: Mapping[str, Any]) -> _Rows:
+    from hybridfer.bank.extract import choose_detector
+
+    seen: Counter[str | None] = Counter()
+    detector = choose_detector(manifest, prediction.get("detector") or model.detector)
+
+    def items() -> Iterator[Item]:
+        for item in manifest.items:
+            seen[item.split] += 1
+            if split is None or item.split == split:
+                yield item
+
+    rows = list(model.predict_inputs(replace(manifest, items=items()), **prediction))
+    _check_split(seen, split, "the input")
+    return rows, list(manifest.notes), {"dataset": manifest.dataset, "detector": detector}
+
+
+def _check_split(seen: Mapping[str | None, int], split: str | None, name: str) -> None:
+    if split is not None and not seen.get(split):
+        found = ", ".join(f"{known} ({n} rows)" for known, n in seen.items() if known is not None)
+        raise TrainingError(
+            f"No row of {name} is of the split {split!r}; "
+            + (f"there are {found}." if found else "its rows have no splits, so leave --split out.")
+        )
+
+
+def _training_notes(
+    card: Mapping[str, Any], bank: FeatureBank, rows: Sequence[Mapping[str, Any]], kept: Sequence[bool]
+) -> list[str]:
+    """Return what a reader must know of a score on the very bank that the model was trained on."""
+    trained = card["training"]
+    if trained["bank"] != bank.fingerprint:
+        return []
+    fitted = [
+        row["status"] == "ok" and row["label"] is not None and trained["split"] in (None, row["split"]) for row in rows
+    ]
+    known = {row["sha256"] for row, used in zip(rows, fitted, strict=True) if used}
+    own = sum(used and keep for used, keep in zip(fitted, kept, strict=True))
+    twins = sum(
+        keep and not used and row["sha256"] in known for row, used, keep in zip(rows, fitted, kept, strict=True)
+    )
+    notes = []
+    if own:
+        notes.append(f"the model was trained on {own} of these rows, so their scores say little of new pictures")
+    if twins:
+        notes.append(f"{twins} of these rows are pictures that, byte for byte, are among the training rows too")
+    return notes
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("numpy", "scikit-learn")}
