@@ -109,7 +109,7 @@ def _numbers(work: Path, evaluation: Any, card: dict[str, Any]) -> list[str]:
         f"A linear SVM on {', '.join(FEATURES)}, fitted on {card['training']['rows']} pictures of LFW's subset in scikit-image and "
         f"scored on {evaluation.n} that were held back. Faces against other things is easy; expressions are not."
     )
-    return [html.paragraph(lead), table, figure]
+    return [html.paragraph(lead), table, *map(html.paragraph, evaluation.notes), figure]
 
 
 def _answers(files: list[Path], rows: list[dict[str, Any]]) -> list[str]:
@@ -156,7 +156,7 @@ def _photograph(work: Path, say: Callable[[str], None]) -> list[str]:
         ["similarity to its copy", *metrics],
         [[what, *(f"{s.value:.3f}" for s in found)] for what, found in results.items()],
     )
-    readings = [f"{what}, {s.metric}: {s.reading}" for what, found in results.items() for s in found]
+    readings = [f"The {what} copy. " + "; ".join(f"{s.metric}: {s.reading}" for s in f) for what, f in results.items()]
     lead = (
         f"OpenCV's cascade finds the face in a box of {x1 - x0} pixels; its crop is described by "
         f"{bank.X('lbp').shape[1]} values of LBP and {bank.X('hog').shape[1]} of HOG. Photograph: NASA, public domain."
