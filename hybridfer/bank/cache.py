@@ -63,7 +63,12 @@ class Identity:
     def of(cls, descriptor: Descriptor) -> Identity:
         """Return the identity of a descriptor as installed."""
         card = block_card(descriptor)
-        return cls(descriptor.spec, card["version"], tuple(sorted(card["libraries"].items())), card["weights"])
+        made_with = dict(card["libraries"])
+        # Another device rounds the last bits otherwise.
+        device = getattr(descriptor, "device", "cpu")
+        if device != "cpu":
+            made_with["device"] = device.split(":")[0]
+        return cls(descriptor.spec, card["version"], tuple(sorted(made_with.items())), card["weights"])
 
     @property
     def key(self) -> str:

@@ -85,6 +85,11 @@ class Plan:
     cache: FeatureCache | None = None
     strict: bool = False
 
+    def device_notes(self, asked: str) -> list[str]:
+        """Return on which device each network works, where ``auto`` was asked to choose."""
+        chosen = {d.spec: getattr(d, "device", None) for d in self.descriptors}
+        return [f"{spec} works on {device}" for spec, device in chosen.items() if device and asked == "auto"]
+
 
 def count_text(counts: dict[str, int]) -> str:
     """Return the rows of each status in words."""

@@ -84,7 +84,7 @@ def extract(
         cache=cache,
         strict=strict,
     )
-    for note in manifest.notes:
+    for note in (*manifest.notes, *plan.device_notes(device)):
         say(quiet, note)
     with progress_bar(quiet, "describing") as progress:
         counts = extract_to(

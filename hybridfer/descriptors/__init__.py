@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hybridfer.descriptors.base import Descriptor
+from hybridfer.errors import SpecError
 from hybridfer.registry import Registry
 from hybridfer.spec import parse_spec
 
@@ -34,9 +35,14 @@ def create_descriptor(text: str) -> Descriptor:
         If a network has no weights and the spec does not say ``untrained``.
     """
     spec = parse_spec(text)
-    if spec.layer is None:
-        cls = DESCRIPTORS.load(spec.name)
-    else:
-        from hybridfer.deep.activations import NetworkLayer as cls
-    descriptor: Descriptor = cls.from_spec(spec)
+    if spec.layer is not None:
+        from hybridfer.deep.activations import NetworkLayer
+
+        return NetworkLayer.from_spec(spec)
+    if spec.name not in DESCRIPTORS.names():
+        from hybridfer.deep import NETWORKS
+
+        if spec.name in NETWORKS.names():
+            raise SpecError(f"{spec.name} is a network; name a layer of it, as in {spec.name}@layer3.")
+    descriptor: Descriptor = DESCRIPTORS.load(spec.name).from_spec(spec)
     return descriptor

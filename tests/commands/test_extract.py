@@ -139,6 +139,7 @@ def test_an_existing_bank_is_replaced_only_when_told(run: Run, rubbish: Path, tm
         (["{in}", "-f", "lbp:grid"], 1, "not key=value"),
         (["{in}", "-f", "resnet19@layer1"], 1, "resnet18"),
         (["{in}", "-f", "resnet18@layer1"], 1, "--untrained"),
+        (["{in}", "-f", "resnet18"], 1, "resnet18@layer3"),
         (["{in}", "-f", "lbp", "-f", "lbp"], 1, "asked for twice"),
         (["{in}", "-f", "lbp", "--detector", "harr"], 1, "Did you mean 'haar'?"),
         (["{in}", "-f", "lbp", "--dataset", "fer"], 1, "fer2013"),
@@ -198,6 +199,12 @@ def test_a_network_describes_when_it_may_be_untrained(run: Run, rubbish: Path, t
     one, two = (FeatureBank.open(tmp_path / name) for name in ("a.parquet", "b.parquet"))
     assert one.X("resnet18@layer1").shape == (1, 64)
     assert not np.array_equal(one.X("resnet18@layer1"), two.X("resnet18@layer1"))
+
+
+def test_auto_says_which_device_it_chose(run: Run, rubbish: Path) -> None:
+    arguments = ("extract", rubbish / "a.png", "-f", "resnet18@layer1:size=32", "--detector", "none", "--untrained")
+    assert "works on c" in run(*arguments, "--device", "auto").stderr
+    assert "works on" not in run(*arguments).stderr
 
 
 def test_a_gpu_that_is_not_there_is_an_error(run: Run, rubbish: Path) -> None:
