@@ -291,19 +291,26 @@ def _stopping(net: nn.Module, layer: str) -> nn.Module:
     return own
 
 
+_SOME = 2
+"""Pictures that a layer is tried on: more than one, to see that it keeps them apart."""
+
+
 @lru_cache(maxsize=256)
 def _shape(network: str, classes: int | None, layer: str, size: int) -> tuple[int, ...]:
-    """Return the shape of a layer's output for one picture, without computing it."""
-    plan = _stopping(plan_network(network, classes), layer)
+    """Return the shape of a layer's output for one picture."""
+    # Zeros through empty layers: asked on the meta device, torch would import its compiler first, for over a second.
+    empty = _stopping(plan_network(network, classes), layer).to_empty(device="cpu")
+    for tensor in (*empty.parameters(), *empty.buffers()):
+        tensor.data.zero_()
     try:
-        with torch.inference_mode():
-            output = _reach(plan, torch.empty(AT_ONCE, 3, size, size, device="meta"))
+        with torch.inference_mode(), _one_thread():
+            output = _reach(empty, torch.zeros(_SOME, 3, size, size))
     except RuntimeError as error:
         raise SpecError(f"{network} does not take pictures of size {size}: {error}; try a larger size.") from None
-    if not isinstance(output, Tensor) or output.ndim not in (2, 4) or len(output) != AT_ONCE:
+    if not isinstance(output, Tensor) or output.ndim not in (2, 4) or len(output) != _SOME:
         gives = "nothing" if output is None else f"{tuple(getattr(output, 'shape', [type(output).__name__]))}"
         raise SpecError(
-            f"{network}@{layer} gives {gives} for {AT_ONCE} pictures; "
+            f"{network}@{layer} gives {gives} for {_SOME} pictures; "
             "expected a layer of maps (n, C, H, W) or vectors (n, C)."
         )
     return tuple(output.shape[1:])

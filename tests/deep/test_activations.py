@@ -320,10 +320,10 @@ def test_specs_that_mean_nothing_are_named(text: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("layer", "gives"),
-    [("pair", "'tuple'"), ("row", r"\(8, 3, 2304\)"), ("spare", "nothing"), ("mixed", r"\(55296,\)")],
+    [("pair", "'tuple'"), ("row", r"\(2, 3, 2304\)"), ("spare", "nothing"), ("mixed", r"\(13824,\)")],
 )
 def test_layers_that_give_no_maps_or_vectors_are_refused(layer: str, gives: str) -> None:
-    with pytest.raises(SpecError, match=f"odd@{layer} gives .*{gives}.* for 8 pictures; expected a layer of maps"):
+    with pytest.raises(SpecError, match=f"odd@{layer} gives .*{gives}.* for 2 pictures; expected a layer of maps"):
         NetworkLayer(network="odd", layer=layer, untrained=True).describe(SQUARES[0])
 
 
