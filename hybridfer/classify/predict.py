@@ -1,0 +1,129 @@
+"""Predictions on their way out: rows of a bank or of pictures, with the columns everyone expects, as they come."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, BinaryIO
+
+from hybridfer import __version__
+from hybridfer.classify.model import Model
+from hybridfer.errors import ModelError
+from hybridfer.labels import EXPRESSIONS, class_order, probability_columns
+from hybridfer.tables import json_line, open_output, write_rows
+from hybridfer.types import BANK_COLUMNS, ROW_COLUMNS
+
+_ROWS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What was predicted: how many rows have each status, and what a reader should be told."""
+
+    counts: Mapping[str, int]
+    notes: list[str]
+
+
+def prediction_columns(classes: Sequence[str], own: Sequence[str] = ()) -> list[str]:
+    """Return the columns of a table of predictions; `own` are the user's.
+
+    The seven expressions always stand there, in their order, when all classes are expressions; a model that lacks one
+    leaves its column empty. Models of other classes have ``p_<class>``.
+
+    Examples
+    --------
+    >>> prediction_columns(["face", "other"])[-5:]
+    ['p_face', 'p_other', 'label', 'confidence', 'true_label']
+    """
+    columns = probability_columns(classes)
+    if all(label == column for label, column in columns.items()):
+        columns = probability_columns(class_order([*EXPRESSIONS, *classes]))
+    return list(dict.fromkeys([*ROW_COLUMNS, *columns.values(), "label", "confidence", "true_label", *own]))
+
+
+def write_predictions(
+    model: Model,
+    inputs: Sequence[str | os.PathLike[str]],
+    output: str | None = None,
+    form: str = "csv",
+    *,
+    overwrite: bool = False,
+    provenance: bool = False,
+    labels: str = "auto",
+    dataset: str | None = None,
+    nul: bool = False,
+    stdin: BinaryIO | None = None,
+    **options: Any,
+) -> Predictions:
+    """Write a row for every face of a bank or of pictures, and one for every input without a face.
+
+    Parameters
+    ----------
+    model : Model
+    inputs : sequence of path
+        One feature bank, or whatever ``extract`` reads.
+    output : str, optional
+        Where to; stdout when not given or ``-``.
+    form : {"csv", "jsonl"}
+    overwrite : bool
+    provenance : bool
+        Begin with the model's fingerprint: a comment line in CSV, a line of its own in JSON lines.
+    labels, dataset, nul, stdin
+        How pictures are read, see :func:`hybridfer.datasets.inputs.read_inputs`.
+    **options
+        As :meth:`Model.predict_inputs`.
+
+    Raises
+    ------
+    HybridferError
+        If the inputs cannot be read or do not fit the model, or the output cannot be written.
+    """
+    from hybridfer.bank.bank import FeatureBank, is_bank
+    from hybridfer.datasets.inputs import read_inputs
+
+    banks = [name for name in inputs if is_bank(name)]
+    if banks and len(inputs) > 1:
+        raise ModelError(f"{banks[0]} is a feature bank; give it alone, or join banks with hybridfer bank merge.")
+    detector_ran = False
+    if banks:
+        bank = FeatureBank.open(banks[0])
+        own = [name for name in bank.column_names if name not in BANK_COLUMNS]
+        notes = model.bank_notes(bank)
+        rows = model.predict_bank(bank)
+    else:
+        manifest = read_inputs(inputs, labels=labels, dataset=dataset, nul=nul, stdin=stdin)
+        own = list(manifest.columns)
+        notes = list(manifest.notes)
+        rows = model.predict_inputs(manifest, **options)
+        detector_ran = not manifest.cropped and (options.get("detector") or model.detector) != "none"
+    columns = prediction_columns(model.classes, own)
+    hidden = sorted(set(own) & set(prediction_columns(model.classes)))
+    if hidden:
+        notes.append(f"the column {hidden[0]!r} of the input is named as one of the predictions and is left out")
+    counts: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+
+    def batches() -> Iterator[list[dict[str, Any]]]:
+        while batch := list(islice(rows, _ROWS_AT_ONCE)):
+            counts.update(row["status"] for row in batch)
+            unknown.update(row["true_label"] for row in batch if row["true_label"] not in (None, *model.classes))
+            yield batch
+
+    with open_output(output, overwrite) as stream:
+        if provenance:
+            head = {"model": model.fingerprint, "hybridfer": __version__}
+            line = f"# model {head['model']}, hybridfer {__version__}" if form == "csv" else json_line(head)
+            stream.write(line + "\n")
+        write_rows(stream, form, columns, batches())
+    if unknown:
+        names = ", ".join(f"{label!r} ({n} rows)" for label, n in sorted(unknown.items()))
+        notes.append(f"the model does not know the labels {names}; it knows {', '.join(model.classes)}")
+    if detector_ran and counts["no_face"] * 2 > sum(counts.values()):
+        notes.append(
+            f"{counts['no_face']} of {sum(counts.values())} pictures have no face to find; if they are face crops "
+            "already, use --detector none"
+        )
+    return Predictions(dict(counts), notes)

@@ -1,0 +1,401 @@
+"""``train_svm``: a feature bank's labelled rows become a model, measured by folds that share no subject."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hybridfer.classify.pipelines import (
+    Settings,
+    feature_steps,
+    histograms,
+    kernel_note,
+    make_pipeline,
+    make_svm,
+    row_weights,
+)
+from hybridfer.classify.splits import calibration_folds, make_folds
+from hybridfer.errors import TrainingError
+from hybridfer.labels import canonical_split, class_order
+
+if TYPE_CHECKING:
+    from hybridfer.bank.bank import FeatureBank
+    from hybridfer.classify.model import Model
+
+Objects = npt.NDArray[np.object_]
+
+SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """The rows an SVM is fitted on: features ``X (n, columns)`` and what is known of each row."""
+
+    X: npt.NDArray[np.float32]
+    y: Objects
+    subjects: Objects
+    groups: Objects
+    pictures: Objects
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> TrainingRows:
+        """Return some of the rows."""
+        return TrainingRows(*(getattr(self, name)[rows] for name in TrainingRows.__dataclass_fields__))
+
+
+def train_svm(
+    bank: FeatureBank | str | os.PathLike[str],
+    *,
+    features: Sequence[str] | None = None,
+    kernel: str = "linear",
+    C: float | None = None,
+    gamma: float | None = None,
+    components: int = 256,
+    cv: str | int | None = None,
+    search: bool = False,
+    class_weight: str | None = None,
+    split: str = "train",
+    seed: int = 0,
+    jobs: int = -1,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    allow_leak: bool = False,
+) -> Model:
+    """Return an SVM fitted on a feature bank, with calibrated probabilities.
+
+    Every block is projected on its principal components, so that none outweighs another by its length; with the
+    kernel ``chi2``, histograms stay as they are. All that is fitted is fitted on training rows, anew in every fold.
+
+    Parameters
+    ----------
+    bank : FeatureBank or path
+    features : sequence of str, optional
+        Blocks to use, by canonical spec or first word; all when not given.
+    kernel : {"linear", "rbf", "chi2"}
+        ``rbf`` and ``chi2`` are exact up to 10,000 training rows, above that approximated by Nyström's map.
+    C : float, optional
+        Weight of errors against the margin; 2**-10 for linear, 1 for the others when not given.
+    gamma : float, optional
+        Of ``exp(-gamma * distance)``, where the mean distance of training rows is 1; 1 when not given.
+    components : int
+        Principal components kept of a block.
+    cv : str or int, optional
+        How to measure: a number of folds, ``kfold``, ``group`` or ``loso``; see
+        :func:`hybridfer.classify.splits.make_folds`. Not measured when not given.
+    search : bool
+        Choose C and gamma, where they are not given, by inner folds of the training rows; with `cv`, anew in every
+        fold.
+    class_weight : {None, "balanced"}
+        Whether errors in rare classes weigh more.
+    split : str
+        Which split's rows to fit, when the bank has splits; all labelled rows when it has none.
+    seed, jobs : int
+        Of everything random; threads, -1 for one a core.
+    output : path, optional
+        Folder to save the model to.
+    overwrite : bool
+        Replace `output` if it exists.
+    allow_leak : bool
+        Let ``kfold`` and ``group`` put one subject's rows on both sides; the model's card then says so.
+
+    Returns
+    -------
+    Model
+        Its ``card["cv"]`` holds the measured scores.
+
+    Raises
+    ------
+    BankError
+        If the bank lacks a block.
+    TrainingError
+        If there are no labelled rows, fewer than two classes, a class smaller than the folds, a subject that would
+        leak, or values that are not finite.
+    OutputError
+        If `output` exists and `overwrite` is False.
+
+    Examples
+    --------
+    >>> model = train_svm("fer.parquet", features=["hog", "lbp"], cv=5)     # doctest: +SKIP
+    >>> model.card["cv"]["pooled"]["accuracy"]["value"]                     # doctest: +SKIP
+    0.48
+    """
+    from hybridfer.bank.bank import FeatureBank
+    from hybridfer.classify.card import make_card
+    from hybridfer.classify.model import Model, check_model_output
+
+    if output is not None:
+        check_model_output(output, overwrite)
+    if not isinstance(bank, FeatureBank):
+        bank = FeatureBank.open(bank)
+    settings = Settings.checked(kernel, C, gamma, components, class_weight, seed)
+    fixed = [name for name, value in (("C", C), ("gamma", gamma)) if value is not None]
+    names = list(bank.blocks) if features is None else [bank.block(name) for name in features]
+    names = list(dict.fromkeys(names))
+    if not names:
+        raise TrainingError(f"No block of {bank.path} is to be used; name one or more of {', '.join(bank.blocks)}.")
+    blocks = {name: int(bank.blocks[name]["length"]) for name in names}
+    whole = histograms(blocks, kernel)
+    chosen, used_split, notes = _choose_rows(bank, split)
+    data = _read(bank, names, whole, chosen)
+    classes = _classes(data, bank)
+    measured = None
+    with _threads(jobs):
+        if cv is not None:
+            measured, told = _cross_validate(data, settings, blocks, str(cv), search, fixed, allow_leak)
+            notes += told
+        searched = None
+        if search:
+            settings, searched = _search(data, settings, blocks, fixed)
+        pipeline, told = _fit(data, settings, blocks)
+    # The same may have been said of several folds and of the whole.
+    notes = list(dict.fromkeys([*notes, *told, *filter(None, [kernel_note(settings, len(data))])]))
+    counts = Counter(data.y.tolist())
+    card = make_card(
+        bank,
+        names,
+        settings,
+        classes=classes,
+        training={
+            "bank": bank.fingerprint,
+            "dataset": bank.provenance.get("dataset"),
+            "labels": list(bank.provenance.get("notes", ())),
+            "split": used_split,
+            "rows": len(data),
+            "subjects": len({s for s in data.subjects if s is not None}),
+            "classes": {label: counts[label] for label in classes},
+        },
+        cv=measured,
+        search=searched,
+        notes=notes,
+    )
+    model = Model.of(card, pipeline)
+    if output is not None:
+        model.save(output, overwrite)
+    return model
+
+
+def _choose_rows(bank: FeatureBank, split: str) -> tuple[npt.NDArray[np.intp], str | None, list[str]]:
+    """Return which faces to fit, of which split (None: the bank has none), and what is to be said."""
+    labelled = np.array([label is not None for label in bank.y], dtype=bool)
+    splits = bank.column("split")
+    found = Counter(s for s in splits if s is not None)
+    if not found:
+        if not labelled.any():
+            raise TrainingError(f"No face of {bank.path} has a label; extract it with --labels folder or a manifest.")
+        lost = int((~labelled).sum())
+        return np.flatnonzero(labelled), None, [f"{lost} faces have no label and are left out"] if lost else []
+    wanted = canonical_split(split)
+    of_split = np.array([s == wanted for s in splits], dtype=bool)
+    if not (of_split & labelled).any():
+        there = ", ".join(f"{name} ({n} faces)" for name, n in sorted(found.items()))
+        raise TrainingError(
+            f"No labelled face of {bank.path} is of the split {wanted!r}; there are {there}. Use --split."
+        )
+    notes = []
+    unlabelled = int((of_split & ~labelled).sum())
+    if unlabelled:
+        notes.append(f"{unlabelled} faces of {wanted} have no label and are left out")
+    subjects = bank.column("subject")
+    here = {s for s in subjects[of_split & labelled] if s is not None}
+    others = {s for s in subjects[~of_split & np.array([s is not None for s in splits])] if s is not None}
+    both = sorted(here & others, key=str)
+    if both:
+        notes.append(
+            f"{len(both)} subjects of {wanted}, such as {both[0]!r}, stand in other splits too: scores there say "
+            "little of new people"
+        )
+    return np.flatnonzero(of_split & labelled), wanted, notes
+
+
+def _read(bank: FeatureBank, names: Sequence[str], whole: Sequence[bool], chosen: npt.NDArray[np.intp]) -> TrainingRows:
+    """Return the chosen rows, their blocks side by side as float32."""
+    width = sum(int(bank.blocks[name]["length"]) for name in names)
+    X = np.empty((len(chosen), width), np.float32)
+    inputs = bank.column("input")[chosen]
+    start = 0
+    for name, histogram in zip(names, whole, strict=True):
+        block = X[:, start : start + int(bank.blocks[name]["length"])]
+        block[...] = bank.X(name)[chosen]
+        bad = np.flatnonzero(~np.isfinite(block).all(1))
+        if len(bad):
+            raise TrainingError(
+                f"Block {name} of {bank.path} has values that are not finite (NaN or infinite) in {len(bad)} rows, the "
+                f"first of {inputs[bad[0]]}; extract it again."
+            )
+        if histogram and block.min(initial=0) < 0:
+            raise TrainingError(
+                f"Block {name} of {bank.path} has negative values, so it is no histogram; use --kernel rbf."
+            )
+        start += block.shape[1]
+    columns = [bank.column(name)[chosen] for name in ("subject", "group", "sha256")]
+    return TrainingRows(X, np.array([str(label) for label in bank.y[chosen]], dtype=object), *columns)
+
+
+def _classes(data: TrainingRows, bank: FeatureBank) -> list[str]:
+    counts = Counter(data.y.tolist())
+    classes = class_order(counts)
+    if len(classes) < 2:
+        raise TrainingError(
+            f"All {len(data)} training rows of {bank.path} are of one class, {classes[0]!r}; an SVM needs 2 or more."
+        )
+    return classes
+
+
+def _fit(data: TrainingRows, settings: Settings, blocks: Mapping[str, int]) -> tuple[Any, list[str]]:
+    """Return the fitted pipeline, and what is to be said of it."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    folds, told = calibration_folds(data.y, subjects=data.subjects, pictures=data.pictures, seed=settings.seed)
+    pipeline = make_pipeline(settings, blocks, len(data), folds)
+    notes = [] if told is None else [told]
+    with _warnings_as_notes(ConvergenceWarning, "the SVM had not converged when it stopped; use a smaller C", notes):
+        labels = data.y.astype(str)
+        pipeline.fit(data.X, labels, svm__sample_weight=row_weights(settings, labels))
+    svm = pipeline.named_steps["svm"]
+    slopes = [calibrator.a_ for calibrator in svm.calibrated_classifiers_[0].calibrators]
+    for label, slope in zip(svm.classes_ if len(slopes) > 1 else svm.classes_[1:], slopes, strict=True):
+        if slope >= 0:
+            notes.append(
+                f"what the SVM learnt of {str(label)!r} did not carry over to training rows held back from it, so its "
+                "probabilities mean little; add pictures of it, or other features"
+            )
+    # The folds are row numbers of this bank; a model keeps nothing of its rows that it does not need.
+    svm.cv = None
+    return pipeline, notes
+
+
+def _cross_validate(
+    data: TrainingRows,
+    settings: Settings,
+    blocks: Mapping[str, int],
+    cv: str,
+    search: bool,
+    fixed: Sequence[str],
+    allow_leak: bool,
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the scores on rows that the pipeline, fitted anew in every fold, has not seen."""
+    from hybridfer.evaluation.intervals import bootstrap_interval
+
+    folds = make_folds(
+        cv,
+        data.y,
+        subjects=data.subjects,
+        groups=data.groups,
+        pictures=data.pictures,
+        seed=settings.seed,
+        allow_leak=allow_leak,
+    )
+    notes = list(folds.notes)
+    predicted = np.empty(len(data), object)
+    scores: dict[str, list[float]] = {name: [] for name in SCORES}
+    chosen = []
+    for train, test in folds.splits:
+        part = data.take(train)
+        fitted = settings
+        if search:
+            fitted, _ = _search(part, settings, blocks, fixed)
+            chosen.append({"C": fitted.C, "gamma": fitted.gamma})
+        pipeline, told = _fit(part, fitted, blocks)
+        notes += told
+        predicted[test] = pipeline.predict(data.X[test])
+        for name, value in _scores(data.y[test], predicted[test]).items():
+            scores[name].append(value)
+    known = any(s is not None for s in data.subjects)
+    pooled = {}
+    for name, value in _scores(data.y, predicted).items():
+        low, high = bootstrap_interval(
+            data.y, predicted, name, groups=data.subjects if known else None, seed=settings.seed
+        )
+        pooled[name] = {"value": value, "low": low, "high": high}
+    measured: dict[str, Any] = {
+        "cv": cv,
+        "scheme": folds.scheme,
+        "folds": len(folds.splits),
+        "leak": folds.leaky,
+        "by_fold": {
+            name: {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1)), "values": values}
+            for name, values in scores.items()
+        },
+        "pooled": pooled,
+        "resampled": "subjects" if known else "rows",
+    }
+    if search:
+        measured["searched"] = chosen
+    return measured, notes
+
+
+def _search(
+    data: TrainingRows, settings: Settings, blocks: Mapping[str, int], fixed: Sequence[str]
+) -> tuple[Settings, dict[str, Any]]:
+    """Return the settings of the grid that do best on inner folds of the rows, and every one's score.
+
+    The features of an inner fold are projected once for all of the grid, its kernel taken once a gamma.
+    """
+    from joblib import Parallel, delayed
+    from sklearn.pipeline import Pipeline
+
+    grid = settings.grid(fixed)
+    folds, _ = calibration_folds(data.y, subjects=data.subjects, pictures=data.pictures, seed=settings.seed + 1)
+    metric = "balanced_accuracy" if settings.class_weight else "accuracy"
+    labels = data.y.astype(str)
+    found = np.zeros((len(grid), len(folds)))
+    for column, (train, test) in enumerate(folds):
+        projection = feature_steps(settings, blocks, len(train))[0][1].fit(data.X[train])
+        inside, outside = projection.transform(data.X[train]), projection.transform(data.X[test])
+        for gamma in dict.fromkeys(tried.gamma for tried in grid):
+            here = [i for i, tried in enumerate(grid) if tried.gamma == gamma]
+            kernel = Pipeline(feature_steps(grid[here[0]], blocks, len(train))[1:] or [("none", "passthrough")])
+            mapped, asked = kernel.fit_transform(inside), kernel.transform(outside)
+
+            def score(i: int, train: Any = train, test: Any = test, mapped: Any = mapped, asked: Any = asked) -> float:
+                svm = make_svm(grid[i], blocks, len(train)).fit(
+                    mapped, labels[train], sample_weight=row_weights(settings, labels[train])
+                )
+                return _scores(labels[test], svm.predict(asked))[metric]
+
+            found[here, column] = Parallel(prefer="threads")(delayed(score)(i) for i in here)
+    means = found.mean(1)
+    best = grid[int(means.argmax())]
+    tried = [{"C": s.C, "gamma": s.gamma, metric: float(mean)} for s, mean in zip(grid, means, strict=True)]
+    return best, {"metric": metric, "folds": len(folds), "tried": tried}
+
+
+def _scores(true: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[str, float]:
+    from hybridfer.evaluation import metrics
+
+    labels = class_order([*map(str, np.asarray(true)), *map(str, np.asarray(predicted))])
+    codes = [metrics.label_codes([str(v) for v in np.asarray(values)], labels) for values in (true, predicted)]
+    confusion = metrics.confusion_matrix(codes[0], codes[1], len(labels))
+    return {name: float(np.squeeze(getattr(metrics, name)(confusion))) for name in SCORES}
+
+
+@contextmanager
+def _threads(jobs: int) -> Iterator[None]:
+    """Let joblib work with so many threads: scikit-learn's SVMs release the interpreter while they fit."""
+    from joblib import parallel_config
+
+    with parallel_config("threading", n_jobs=jobs):
+        yield
+
+
+@contextmanager
+def _warnings_as_notes(kind: type[Warning], note: str, notes: list[str]) -> Iterator[None]:
+    import warnings
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", kind)
+        yield
+    for warning in caught:
+        if issubclass(warning.category, kind):
+            notes.append(note)
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
