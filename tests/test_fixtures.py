@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybridfer import FeatureBank
+from hybridfer import FeatureBank, load_model
 from hybridfer.descriptors import create_descriptor
 from hybridfer.descriptors.phash import hash_hex
 from hybridfer.media.images import read_image
@@ -33,3 +33,10 @@ def test_a_bank_of_schema_1_is_still_read() -> None:
     assert bank.X("hog").shape == (2, 900) and bank.X("phash").dtype == np.uint8
     now = create_descriptor("hog").describe(read_image(FIXTURES / "smiling.png").pixels)
     np.testing.assert_allclose(bank.X("hog")[0], now, atol=1e-5)
+
+
+def test_a_model_of_format_1_still_predicts() -> None:
+    model = load_model(FIXTURES / "model-1")
+    assert model.card["schema"] == 1 and model.classes == ["happiness", "sadness"]
+    rows = model.predict([FIXTURES / "smiling.png", FIXTURES / "frowning.png"])
+    assert [row["label"] for row in rows] == ["happiness", "sadness"]
