@@ -29,7 +29,7 @@ LIBRARIES = (
 
 
 def fer_faces(n: int | None = None) -> tuple[np.ndarray, str]:
-    """Return the first `n` pictures of FER2013 ``(n, 48, 48) uint8`` and a word on them; LFW's faces without the data."""
+    """Return `n` pictures of FER2013 ``(n, 48, 48) uint8`` and a word on them; without the data, LFW's."""
     import cv2
 
     folder = os.environ.get("HYBRIDFER_DATA")

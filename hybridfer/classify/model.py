@@ -156,7 +156,7 @@ class Model:
             If the model's features cannot be made by this hybridfer.
         """
         from hybridfer.bank.bank import block_card
-        from hybridfer.bank.extract import choose_detector, describe_inputs, make_descriptors
+        from hybridfer.bank.describe import choose_detector, describe_inputs, make_descriptors
 
         descriptors = make_descriptors(list(self.blocks), device=device)
         self._check_blocks({d.spec: block_card(d) for d in descriptors}, f"this hybridfer {__version__}")

@@ -44,7 +44,7 @@ def info(fmt: str | None, **common: object) -> None:
 @common_options
 def why(file: str, specs: tuple[str, ...], detector: str | None, **common: object) -> None:
     """Say for the faces of FILE whether each SPEC is remembered, and why not."""
-    from hybridfer.bank.extract import explain_cache
+    from hybridfer.bank.describe import explain_cache
 
     for line in explain_cache(file, specs, detector):
         click.echo(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from typing import Any
 
 import click
 
@@ -55,12 +55,7 @@ def evaluate(
     output: str | None,
     overwrite: bool,
     fmt: str,
-    nul: bool,
-    labels: str,
-    dataset: str | None,
-    detector: str | None,
-    faces: str,
-    min_face: int,
+    reading: dict[str, Any],
     cache: bool,
     strict: bool,
     jobs: int,
@@ -95,13 +90,7 @@ def evaluate(
         missing=missing,
         resamples=resamples,
         seed=seed,
-        labels=labels,
-        dataset=dataset,
-        nul=nul,
-        stdin=sys.stdin.buffer,
-        detector=detector,
-        faces=faces,
-        min_face=min_face,
+        **reading,
         cache=cache,
         strict=strict,
         jobs=jobs,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from typing import Any
 
 import click
 
@@ -37,12 +37,7 @@ def extract(
     output: str | None,
     overwrite: bool,
     fmt: str | None,
-    nul: bool,
-    labels: str,
-    dataset: str | None,
-    detector: str | None,
-    faces: str,
-    min_face: int,
+    reading: dict[str, Any],
     untrained: bool,
     resume: bool,
     cache: bool,
@@ -63,7 +58,8 @@ def extract(
       hybridfer extract fer2013.csv -f lbp -f hog -f sift -f gabor -f phash -o fer.parquet
       find photos -name '*.jpg' -print0 | hybridfer extract - -0 -f lbp --format jsonl
     """
-    from hybridfer.bank.extract import count_text, extract_to, plan_extraction
+    from hybridfer.bank.describe import plan_extraction
+    from hybridfer.bank.extract import count_text, extract_to
     from hybridfer.cli import EXIT_DONE, EXIT_SOME_FAILED
     from hybridfer.tables import guess_format
 
@@ -71,13 +67,7 @@ def extract(
     manifest, plan = plan_extraction(
         inputs,
         specs,
-        labels=labels,
-        dataset=dataset,
-        nul=nul,
-        stdin=sys.stdin.buffer,
-        detector=detector,
-        faces=faces,
-        min_face=min_face,
+        **reading,
         untrained=untrained,
         seed=seed,
         device=device,

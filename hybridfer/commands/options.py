@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, TypeVar, cast
 
 import click
@@ -22,7 +23,11 @@ def inputs_argument(function: F) -> F:
 
 
 def input_options(function: F) -> F:
-    """How inputs are read: ``-0``, ``--labels``, ``--dataset``, ``--detector``, ``--faces``, ``--min-face``."""
+    """How inputs are read: ``-0``, ``--labels``, ``--dataset``, ``--detector``, ``--faces``, ``--min-face``.
+
+    They reach the command as one mapping, ``reading``, which the library's functions take as keywords; standard input
+    is among them as ``stdin``.
+    """
     options = [
         click.option("-0", "nul", is_flag=True, help="Paths on stdin end with NUL instead of a line break."),
         click.option(
@@ -52,7 +57,7 @@ def input_options(function: F) -> F:
             help="Smallest face to look for.",
         ),
     ]
-    return _apply(options, function)
+    return _apply(options, _packed(function))
 
 
 def specs_option(required: bool = True) -> Callable[[F], F]:
@@ -109,6 +114,17 @@ def _some(ctx: click.Context, parameter: click.Parameter, value: int) -> int:
     if value == 0:
         raise click.BadParameter("0 threads can do no work; -1 is one a core.")
     return value
+
+
+def _packed(function: F) -> F:
+    names = ("nul", "labels", "dataset", "detector", "faces", "min_face")
+
+    @wraps(function)
+    def command(**values: Any) -> Any:
+        reading = {name: values.pop(name) for name in names}
+        return function(reading={**reading, "stdin": sys.stdin.buffer}, **values)
+
+    return cast(F, command)
 
 
 def _apply(options: Sequence[Callable[..., Any]], function: F) -> F:

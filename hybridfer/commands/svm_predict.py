@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from typing import Any
 
 import click
 
@@ -35,12 +35,7 @@ def svm_predict(
     overwrite: bool,
     fmt: str | None,
     provenance: bool,
-    nul: bool,
-    labels: str,
-    dataset: str | None,
-    detector: str | None,
-    faces: str,
-    min_face: int,
+    reading: dict[str, Any],
     cache: bool,
     strict: bool,
     jobs: int,
@@ -72,13 +67,7 @@ def svm_predict(
         form,
         overwrite=overwrite,
         provenance=provenance,
-        labels=labels,
-        dataset=dataset,
-        nul=nul,
-        stdin=sys.stdin.buffer,
-        detector=detector,
-        faces=faces,
-        min_face=min_face,
+        **reading,
         cache=cache,
         strict=strict,
         jobs=jobs,

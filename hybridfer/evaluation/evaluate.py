@@ -177,7 +177,7 @@ def _bank_rows(model: Model, bank: FeatureBank, split: str | None) -> _Rows:
 
 
 def _picture_rows(model: Model, manifest: Manifest, split: str | None, prediction: Mapping[str, Any]) -> _Rows:
-    from hybridfer.bank.extract import choose_detector
+    from hybridfer.bank.describe import choose_detector
 
     seen: Counter[str | None] = Counter()
     detector = choose_detector(manifest, prediction.get("detector") or model.detector)

@@ -14,7 +14,8 @@ from bank.toys import Means
 
 from hybridfer import FeatureBank, __version__
 from hybridfer.bank.bank import is_bank
-from hybridfer.bank.extract import Plan, build_bank
+from hybridfer.bank.describe import Plan
+from hybridfer.bank.extract import build_bank
 from hybridfer.datasets.inputs import read_inputs
 from hybridfer.errors import BankError
 from hybridfer.types import BANK_COLUMNS

@@ -12,7 +12,8 @@ from bank.toys import Means
 from hybridfer import FeatureBank
 from hybridfer.bank import extract as module
 from hybridfer.bank.cache import FeatureCache
-from hybridfer.bank.extract import Plan, build_bank, choose_detector, describe_inputs, describe_items, extract
+from hybridfer.bank.describe import Plan, choose_detector, describe_inputs, describe_items
+from hybridfer.bank.extract import build_bank, extract
 from hybridfer.datasets.inputs import read_inputs
 from hybridfer.errors import OutputError, PictureError, SpecError
 from hybridfer.types import Manifest

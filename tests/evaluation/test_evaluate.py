@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hybridfer import FeatureBank, evaluate, extract
-from hybridfer.bank.extract import describe_inputs
+from hybridfer.bank.describe import describe_inputs
 from hybridfer.errors import BankError, DatasetError, OutputError, TrainingError
 from hybridfer.evaluation.evaluate import FILES, write_evaluation
 
