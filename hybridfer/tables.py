@@ -184,6 +184,56 @@ def write_rows(
         stream.flush()
 
 
+def write_parquet(
+    output: str | None,
+    columns: Sequence[str],
+    batches: Iterable[Iterable[Mapping[str, Any]]],
+    *,
+    overwrite: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write rows as a Parquet file; they are held in memory until the last is there.
+
+    Parameters
+    ----------
+    output : str
+        A file's name.
+    columns, batches
+        As :func:`write_rows`.
+    overwrite : bool
+        Replace the file if it exists.
+    metadata : mapping of str to str, optional
+        Put into the schema.
+
+    Raises
+    ------
+    OutputError
+        If the output is stdout, exists, or cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if output is None or output == "-":
+        raise OutputError("A parquet file cannot go to standard output; name it with -o.")
+    with replacing(output, overwrite) as beside:
+        rows = [row for batch in batches for row in batch]
+        table = pa.table({name: [_parquet_cell(row.get(name)) for row in rows] for name in columns})
+        pq.write_table(table.replace_schema_metadata(metadata), beside)
+
+
+def _parquet_cell(value: Any) -> Any:
+    return readable(value) if isinstance(value, str) else value
+
+
+def readable(text: str) -> str:
+    """Return text that is valid UTF-8: bytes of a file's name that are not stand as ``\\xff``."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return text
+
+
 def _cell(value: Any) -> Any:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""

@@ -15,7 +15,9 @@ README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 COMMANDS = [line.strip() for line in README.splitlines() if re.match(r"\s*(\$ )?hybridfer [a-z]", line)]
 
 
-def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lfw: tuple[np.ndarray, list[str]]) -> None:
+def test_the_python_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lfw: tuple[np.ndarray, list[str]]
+) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
     for i in (*range(30), *range(100, 130)):
         split, name = ("train", "test")[i % 3 == 0], ("happy", "sad")[i < 100]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hybridfer.errors import OutputError
-from hybridfer.tables import guess_format, open_output, replacing, write_rows
+from hybridfer.tables import guess_format, open_output, replacing, write_parquet, write_rows
 
 
 def test_a_file_appears_only_when_all_was_written(tmp_path: Path) -> None:
@@ -78,6 +78,21 @@ def test_arrays_and_numpy_numbers_have_a_json_form(tmp_path: Path) -> None:
     with open_output(str(tmp_path / "a")) as stream:
         write_rows(stream, "jsonl", ["v", "n"], [[{"v": np.array([1.0, np.inf]), "n": np.float32(0.5)}]])
     assert json.loads((tmp_path / "a").read_text()) == {"v": [1.0, None], "n": 0.5}
+
+
+def test_rows_in_parquet_are_read_by_pandas(tmp_path: Path) -> None:
+    import pandas as pd
+
+    rows = [{"a": 1.5, "b": b"caf\xe9".decode("utf-8", "surrogateescape")}, {"b": None}]
+    write_parquet(str(tmp_path / "a.parquet"), ["a", "b", "c"], [rows[:1], rows[1:]], metadata={"model": "x"})
+    frame = pd.read_parquet(tmp_path / "a.parquet")
+    assert (
+        list(frame.columns) == ["a", "b", "c"]
+        and frame["b"][0] == r"caf\xe9"
+        and frame["a"].isna().tolist() == [False, True]
+    )
+    with pytest.raises(OutputError, match="standard output"):
+        write_parquet("-", ["a"], [])
 
 
 def test_a_name_that_is_no_utf8_leaves_as_the_bytes_it_came_as(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from hybridfer import __version__
 from hybridfer.descriptors.base import Descriptor
 from hybridfer.errors import BankError, did_you_mean
+from hybridfer.tables import readable
 from hybridfer.types import BANK_COLUMNS
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def to_batch(chunk: FeatureChunk, schema: pa.Schema) -> pa.RecordBatch:
         else:
             values = [row.get(column.name) for row in chunk.rows]
             if pa.types.is_string(column.type):
-                values = [None if v is None else _utf8(str(v)) for v in values]
+                values = [None if v is None else readable(str(v)) for v in values]
             arrays.append(pa.array(values, column.type))
     return pa.record_batch(arrays, schema=schema)
 
@@ -405,15 +406,6 @@ def _read_head(path: Path) -> tuple[dict[str, Any], list[str]]:
     if lost:
         raise BankError(f"{path} lacks the columns {', '.join(lost)} that its head names; extract it again.")
     return head, list(schema.names)
-
-
-def _utf8(text: str) -> str:
-    """Return text that Parquet can hold: bytes of a name that are not UTF-8 stand as ``\\xff``."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return text
 
 
 def _first_line(error: BaseException) -> str:

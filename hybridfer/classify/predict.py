@@ -13,7 +13,7 @@ from hybridfer import __version__
 from hybridfer.classify.model import Model
 from hybridfer.errors import ModelError
 from hybridfer.labels import EXPRESSIONS, class_order, probability_columns
-from hybridfer.tables import json_line, open_output, write_rows
+from hybridfer.tables import json_line, open_output, write_parquet, write_rows
 from hybridfer.types import BANK_COLUMNS, ROW_COLUMNS
 
 _ROWS_AT_ONCE = 64
@@ -67,10 +67,10 @@ def write_predictions(
         One feature bank, or whatever ``extract`` reads.
     output : str, optional
         Where to; stdout when not given or ``-``.
-    form : {"csv", "jsonl"}
+    form : {"csv", "jsonl", "parquet"}
     overwrite : bool
     provenance : bool
-        Begin with the model's fingerprint: a comment line in CSV, a line of its own in JSON lines.
+        Begin with the model's fingerprint: a comment line in CSV, a line of its own in JSON lines, metadata in Parquet.
     labels, dataset, nul, stdin
         How pictures are read, see :func:`hybridfer.datasets.inputs.read_inputs`.
     **options
@@ -112,12 +112,15 @@ def write_predictions(
             unknown.update(row["true_label"] for row in batch if row["true_label"] not in (None, *model.classes))
             yield batch
 
-    with open_output(output, overwrite) as stream:
-        if provenance:
-            head = {"model": model.fingerprint, "hybridfer": __version__}
-            line = f"# model {head['model']}, hybridfer {__version__}" if form == "csv" else json_line(head)
-            stream.write(line + "\n")
-        write_rows(stream, form, columns, batches())
+    head = {"model": model.fingerprint, "hybridfer": __version__}
+    if form == "parquet":
+        write_parquet(output, columns, batches(), overwrite=overwrite, metadata=head if provenance else None)
+    else:
+        with open_output(output, overwrite) as stream:
+            if provenance:
+                line = f"# model {head['model']}, hybridfer {__version__}" if form == "csv" else json_line(head)
+                stream.write(line + "\n")
+            write_rows(stream, form, columns, batches())
     if unknown:
         names = ", ".join(f"{label!r} ({n} rows)" for label, n in sorted(unknown.items()))
         notes.append(f"the model does not know the labels {names}; it knows {', '.join(model.classes)}")

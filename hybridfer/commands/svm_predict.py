@@ -22,7 +22,7 @@ from hybridfer.commands.options import (
 @click.argument("model", metavar="MODEL", type=click.Path())
 @inputs_argument
 @output_option
-@format_option("csv", "jsonl")
+@format_option("csv", "jsonl", "parquet")
 @click.option("--provenance", is_flag=True, help="Begin with the model's fingerprint.")
 @input_options
 @cache_option
@@ -59,7 +59,7 @@ def svm_predict(
     from hybridfer.cli import EXIT_DONE, EXIT_SOME_FAILED
     from hybridfer.tables import guess_format
 
-    form = guess_format(output, fmt, ("csv", "jsonl"), "csv")
+    form = guess_format(output, fmt, ("csv", "jsonl", "parquet"), "csv")
     done = write_predictions(
         load_model(model),
         inputs,

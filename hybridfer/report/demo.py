@@ -107,7 +107,8 @@ def _numbers(work: Path, evaluation: Any, card: dict[str, Any]) -> list[str]:
     figure = html.figure(work / "evaluation" / "confusion.png", "Rows are the truth, columns what the SVM said.")
     lead = (
         f"A linear SVM on {', '.join(FEATURES)}, fitted on {card['training']['rows']} pictures of LFW's subset in "
-        f"scikit-image and scored on {evaluation.n} that were held back. Faces against other things is easy; expressions are not."
+        f"scikit-image and scored on {evaluation.n} that were held back. Faces against other things is easy; "
+        "expressions are not."
     )
     return [html.paragraph(lead), table, *map(html.paragraph, evaluation.notes), figure]
 

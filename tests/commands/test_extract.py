@@ -170,6 +170,24 @@ def test_an_empty_folder_and_a_manifest_without_paths(run: Run, tmp_path: Path) 
     assert result.exit_code == 1 and "no column 'path'" in result.stderr
 
 
+def test_numpy_opens_what_it_writes(run: Run, rubbish: Path, tmp_path: Path) -> None:
+    assert run("extract", rubbish, "-f", "phash", "--detector", "none", "-o", tmp_path / "a.npz").exit_code == 3
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        (block,) = [name for name in arrays if name.startswith("phash")]
+        assert arrays[block].shape == (6, 64) and len(arrays["input"]) == 6
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "in"]
+
+
+def test_a_file_that_may_not_be_opened_is_a_row(run: Run, rubbish: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    # The superuser, who runs tests in containers, may open everything; so the refusal is played.
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    result = run("extract", rubbish / "a.png", "-f", "phash", "--detector", "none")
+    assert result.exit_code == 3 and "Permission denied; check its permissions" in json.loads(result.stdout)["error"]
+
+
 def test_a_manifests_own_columns_travel_into_the_bank(run: Run, rubbish: Path, tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("path,label,age\nin/a.png,happy,31\nin/lies.jpg,sad,\n")
     assert (

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 from hybridfer import load_model
@@ -107,6 +108,9 @@ def test_json_lines_and_files(run, bank, model, tmp_path):
     assert done.exit_code == 0 and done.stdout == ""
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert len(lines) == 40 and lines[0]["p_face"] + lines[0]["p_other"] == pytest.approx(1)
+    assert run("svm-predict", model, bank, "-o", tmp_path / "out.parquet", "--provenance").exit_code == 0
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table.column("label").to_pylist() == [line["label"] for line in lines] and b"model" in table.schema.metadata
     assert run("svm-predict", model, bank, "-o", tmp_path / "out.jsonl").exit_code == 1
     assert run("svm-predict", model, bank, "-o", tmp_path / "out.jsonl", "--overwrite").exit_code == 0
     assert run("svm-predict", model, bank, "--format", "jsonl").stdout == (tmp_path / "out.jsonl").read_text()
