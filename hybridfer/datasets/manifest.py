@@ -131,6 +131,8 @@ def json_rows(lines: Sequence[str], name: str) -> list[dict[str, Any]]:
             raise DatasetError(f"Line {number} of {name} is not JSON ({error}); expected one object a line.") from None
         if not isinstance(row, dict):
             raise DatasetError(f'Line {number} of {name} is not a JSON object, such as {{"path": "a.jpg"}}.')
+        if number == 1 and "hybridfer" in row and not {"path", "input"} & set(row):
+            continue  # predictions may begin with a line on the model that made them
         rows.append({k: v for k, v in row.items() if not isinstance(v, (list, dict))})
     return rows
 
@@ -138,7 +140,8 @@ def json_rows(lines: Sequence[str], name: str) -> list[dict[str, Any]]:
 def _csv_rows(path: Path) -> list[dict[str, Any]]:
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file)
+            # A table of predictions may begin with a line on the model that made them.
+            reader = csv.DictReader(line for number, line in enumerate(file) if number or not line.startswith("#"))
             rows = []
             for row in reader:
                 if None in row or None in row.values():

@@ -9,7 +9,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from hybridfer import load_model
+from hybridfer import FeatureBank, load_model
 from hybridfer.labels import EXPRESSIONS
 from hybridfer.types import ROW_COLUMNS
 
@@ -116,12 +116,16 @@ def test_json_lines_and_files(run, bank, model, tmp_path):
     assert run("svm-predict", model, bank, "--format", "jsonl").stdout == (tmp_path / "out.jsonl").read_text()
 
 
-def test_provenance_is_there_when_asked_for(run, bank, model):
+def test_provenance_is_there_when_asked_for(run, bank, model, tmp_path):
     fingerprint = load_model(model).fingerprint
     text = run("svm-predict", model, bank, "--provenance").stdout
     assert text.startswith(f"# model {fingerprint}")
     assert rows(text.split("\n", 1)[1])
     first = run("svm-predict", model, bank, "--provenance", "--format", "jsonl").stdout.splitlines()[0]
+    for form in ("csv", "jsonl"):
+        run("svm-predict", model, bank, "--provenance", "-o", tmp_path / f"p.{form}")
+        again = run("extract", tmp_path / f"p.{form}", "-f", "phash", "--detector", "none")
+        assert again.exit_code == 0 and len(again.stdout.splitlines()) == len(FeatureBank.open(bank))
     assert json.loads(first)["model"] == fingerprint
     assert fingerprint not in run("svm-predict", model, bank).stdout
 
