@@ -55,7 +55,8 @@ def run_demo(
     from hybridfer import evaluate, extract, load_model, train_svm
     from hybridfer.evaluation.evaluate import write_evaluation
 
-    work = check_output(output, overwrite)
+    check_output(output, overwrite)
+    work = Path(output)
     if work.is_dir():
         shutil.rmtree(work)
     work.mkdir()
