@@ -21,12 +21,14 @@ def main() -> None:
     """Measure and save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernel", default="linear")
-    kernel = parser.parse_args().kernel
+    parser.add_argument("features", nargs="*", default=[*BLOCKS, "+".join(b for b in BLOCKS if b != "colour")])
+    asked = parser.parse_args()
+    kernel = asked.kernel
     rows = []
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         bank = extract(fer_csv(work), BLOCKS, work / "fer.parquet")
-        for features in (*([b] for b in BLOCKS), [b for b in BLOCKS if b != "colour"]):
+        for features in (text.split("+") for text in asked.features):
             start = time.perf_counter()
             model = work / f"{'+'.join(features)}.model"
             train_svm(bank, features=features, kernel=kernel, output=model)

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -28,9 +28,6 @@ ENDINGS = {
     ".txt": "text",
     ".html": "html",
 }
-
-OWN_FILES = ("card.json", "evaluation.json", "index.html")
-"""A folder that holds one of these was written by hybridfer and may be replaced."""
 
 
 def guess_format(output: str | None, fmt: str | None, allowed: Sequence[str], default: str) -> str:
@@ -53,32 +50,47 @@ def guess_format(output: str | None, fmt: str | None, allowed: Sequence[str], de
     return fmt
 
 
-def check_output(output: str | os.PathLike[str], overwrite: bool) -> Path:
+def check_output(output: str | os.PathLike[str], overwrite: bool, folder: Collection[str] = ()) -> Path:
     """Return `output` as a path that may be written.
+
+    Parameters
+    ----------
+    output : str or path
+    overwrite : bool
+        Whether it may be replaced if it exists.
+    folder : collection of str
+        What a folder is written with; none for a file. Replacing a folder deletes it, and ``-o .`` is easily typed, so
+        one that holds anything else is never replaced.
 
     Raises
     ------
     OutputError
-        If it exists and `overwrite` is False, it is a folder of someone else's or a device, or its own folder does
-        not exist.
+        If it exists and `overwrite` is False, is something that must not be replaced, or its own folder does not exist.
     """
     # A link stays a link: what it points to is replaced.
     path = Path(os.path.realpath(output))
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if path.is_dir():
+        if not folder:
+            raise OutputError(f"{output} is a folder; expected the name of a file.")
+        others = sorted(set(os.listdir(path)) - set(folder))
+        if others:
+            raise OutputError(
+                f"{output} holds other things than {', '.join(folder)} ({others[0]}), so it is not replaced; "
+                "name a new folder."
+            )
+    elif path.exists() and not path.is_file():
         raise OutputError(f"{output} is no regular file, so nothing can take its place; choose another name.")
+    elif path.exists() and folder:
+        raise OutputError(f"{output} is a file, and this is written as a folder; choose another name.")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists; add --overwrite to replace it, or choose another name.")
-    if path.is_dir() and any(path.iterdir()) and not any((path / name).is_file() for name in OWN_FILES):
-        raise OutputError(
-            f"{path} is a folder that hybridfer did not write, so it is not replaced; choose another name."
-        )
+        raise OutputError(f"{output} exists; add --overwrite to replace it, or choose another name.")
     if not path.parent.is_dir():
         raise OutputError(f"{path.parent} is not a folder, so {path.name} cannot be written there; make it first.")
     return path
 
 
 @contextmanager
-def replacing(output: str | os.PathLike[str], overwrite: bool) -> Iterator[Path]:
+def replacing(output: str | os.PathLike[str], overwrite: bool, folder: Collection[str] = ()) -> Iterator[Path]:
     """Yield a name beside `output` to write a file or folder to; it takes `output`'s place when all went well.
 
     A run that is killed leaves the old file or none, never half of one.
@@ -86,9 +98,9 @@ def replacing(output: str | os.PathLike[str], overwrite: bool) -> Iterator[Path]
     Raises
     ------
     OutputError
-        If `output` exists and `overwrite` is False, or cannot be written.
+        If `output` cannot be written, see :func:`check_output`.
     """
-    path = check_output(output, overwrite)
+    path = check_output(output, overwrite, folder)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(handle)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from hybridfer import __version__
 from hybridfer.classify.card import SCHEMA, readme
-from hybridfer.errors import ModelError, OutputError
+from hybridfer.errors import ModelError
 from hybridfer.labels import probability_columns
 from hybridfer.media.images import FileSource
 from hybridfer.tables import check_output, replacing
@@ -95,10 +95,10 @@ class Model:
         """
         import skops.io
 
-        check_model_output(path, overwrite)
+        check_output(path, overwrite, FILES)
         data = skops.io.dumps(self.pipeline)
         self.card["sha256"] = {"model.skops": hashlib.sha256(data).hexdigest()}
-        with replacing(path, overwrite) as beside:
+        with replacing(path, overwrite, FILES) as beside:
             beside.mkdir()
             (beside / "model.skops").write_bytes(data)
             (beside / "card.json").write_text(json.dumps(self.card, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -316,27 +316,6 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             f"{str(card['sha256'].get('model.skops'))[:12]}…. Copy the folder again, or train anew."
         )
     return Model(card, _read_pipeline(folder, data, card))
-
-
-def check_model_output(path: str | os.PathLike[str], overwrite: bool) -> Path:
-    """Return where a model may be written to.
-
-    Raises
-    ------
-    OutputError
-        If it exists and `overwrite` is False, or is something else than a model folder.
-    """
-    folder = Path(path)
-    if folder.is_dir():
-        # Replacing a folder deletes it, and -o . is easily typed.
-        others = sorted(set(os.listdir(folder)) - set(FILES))
-        if others:
-            raise OutputError(
-                f"{folder} holds other things than a model ({others[0]}), so it is not replaced; name a new folder."
-            )
-    elif folder.exists():
-        raise OutputError(f"{folder} is a file, and a model is a folder; choose another name.")
-    return check_output(folder, overwrite)
 
 
 def _read_file(folder: Path, name: str) -> bytes:

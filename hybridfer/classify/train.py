@@ -130,10 +130,11 @@ def train_svm(
     """
     from hybridfer.bank.bank import FeatureBank
     from hybridfer.classify.card import make_card
-    from hybridfer.classify.model import Model, check_model_output
+    from hybridfer.classify.model import FILES, Model
+    from hybridfer.tables import check_output
 
     if output is not None:
-        check_model_output(output, overwrite)
+        check_output(output, overwrite, FILES)
     if not isinstance(bank, FeatureBank):
         bank = FeatureBank.open(bank)
     settings = Settings.checked(kernel, C, gamma, components, class_weight, seed)

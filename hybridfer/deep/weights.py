@@ -182,7 +182,7 @@ def import_weights(
         raise WeightsError(
             f"{folder} cannot be made: {error.strerror}; set HYBRIDFER_HOME to another folder."
         ) from None
-    with replacing(folder / name, overwrite) as beside:
+    with replacing(folder / name, overwrite, ("model.safetensors", "card.json")) as beside:
         beside.mkdir()
         (beside / "model.safetensors").write_bytes(content)
         (beside / "card.json").write_text(json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n", "utf-8")

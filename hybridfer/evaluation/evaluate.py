@@ -127,14 +127,11 @@ def check_target(output: str | os.PathLike[str], overwrite: bool) -> Path:
     path = Path(output)
     if path.suffix.lower() in ENDINGS.keys() - {".json"}:
         raise OutputError(f"An evaluation is written as FILE.json or into a folder; {path} is neither.")
-    if path.is_dir():
-        # Replacing a folder deletes it, and -o . is easily typed.
-        others = sorted(set(os.listdir(path)) - set(FILES))
-        if others:
-            raise OutputError(
-                f"{path} holds other things than an evaluation ({others[0]}), so it is not replaced; name a new folder."
-            )
-    return check_output(path, overwrite)
+    return check_output(path, overwrite, _files(path))
+
+
+def _files(path: Path) -> tuple[str, ...]:
+    return () if path.suffix.lower() == ".json" else FILES
 
 
 def write_evaluation(evaluation: Evaluation, output: str | os.PathLike[str], overwrite: bool = False) -> list[Path]:
@@ -151,7 +148,7 @@ def write_evaluation(evaluation: Evaluation, output: str | os.PathLike[str], ove
     from hybridfer.report.plots import confusion_png, reliability_png, roc_png
 
     path = check_target(output, overwrite)
-    with replacing(path, overwrite) as beside:
+    with replacing(path, overwrite, _files(path)) as beside:
         if path.suffix.lower() == ".json":
             beside.write_text(evaluation.to_json(), "utf-8")
             return [path]

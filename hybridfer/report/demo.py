@@ -21,6 +21,12 @@ FEATURES = ("lbp", "hog", "sift", "gabor", "phash")
 HELD_BACK = 30
 """Pictures of each class that training does not see."""
 
+FILES = (
+    *("lfw", "lfw.parquet", "lfw.model", "evaluation", "index.html", "astronaut.png", "astronaut.parquet"),
+    *("face.png", "mirrored.png", "brightened.png", "blurred.png", "lfw.parquet.parts", "astronaut.parquet.parts"),
+)
+"""What the demo leaves, whole or broken off."""
+
 SHOWN = 24
 """Predictions on the page."""
 
@@ -55,13 +61,11 @@ def run_demo(
     from hybridfer import evaluate, extract, load_model, train_svm
     from hybridfer.evaluation.evaluate import write_evaluation
 
-    check_output(output, overwrite)
+    check_output(output, overwrite, FILES)
     work = Path(output)
     if work.is_dir():
         shutil.rmtree(work)
     work.mkdir()
-    # A demo that was broken off is known by its page, so that the next one may replace the folder.
-    (work / "index.html").write_text(html.page("hybridfer: the demo did not end", []), "utf-8")
     _write_pictures(work, seed)
     specs = " ".join(f"-f {name}" for name in FEATURES)
     say(f"hybridfer extract {work}/lfw --labels folder --detector none {specs} -o {work}/lfw.parquet")
@@ -79,7 +83,7 @@ def run_demo(
         ("What it said of pictures it had not seen", _answers(held, model.predict(held))),
         ("One photograph", _photograph(work, say)),
     ]
-    with open_output(str(work / "index.html"), overwrite=True) as stream:
+    with open_output(str(work / "index.html")) as stream:
         stream.write(html.page("hybridfer: the main job on real pictures", sections))
     return work / "index.html"
 

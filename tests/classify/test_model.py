@@ -258,10 +258,10 @@ def test_an_existing_folder_is_replaced_only_when_asked(bank, folder):
 def test_a_folder_of_other_things_is_never_replaced(bank, tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "thesis.txt").write_text("years")
-    with pytest.raises(OutputError, match=r"holds other things than a model \(thesis.txt\)"):
+    with pytest.raises(OutputError, match=r"holds other things than model.skops, .* \(thesis.txt\)"):
         train_svm(bank, output=tmp_path / "precious", overwrite=True)
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="is a file, and a model is a folder"):
+    with pytest.raises(OutputError, match="is a file, and this is written as a folder"):
         train_svm(bank, output=tmp_path / "file", overwrite=True)
 
 

@@ -184,7 +184,7 @@ def test_what_exists_is_replaced_only_when_told_so(bank, model, tmp_path):
 
 def test_a_folder_of_other_things_is_never_replaced(bank, model, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(OutputError, match=r"holds other things than an evaluation \(thesis.tex\)"):
+    with pytest.raises(OutputError, match=r"holds other things than evaluation.json, .* \(thesis.tex\)"):
         write_evaluation(evaluate(model, bank, split="val", resamples=100), tmp_path, overwrite=True)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 

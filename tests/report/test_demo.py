@@ -31,4 +31,4 @@ def test_the_demo_leaves_a_page_a_bank_a_model_and_an_evaluation(run: Callable[.
 def test_the_demo_replaces_only_a_demo(run: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     result = run("demo", "-o", tmp_path, "--overwrite")
-    assert result.exit_code == 1 and "did not write" in result.stderr and (tmp_path / "photo.jpg").exists()
+    assert result.exit_code == 1 and "holds other things" in result.stderr and (tmp_path / "photo.jpg").exists()
