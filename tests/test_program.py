@@ -119,3 +119,33 @@ def test_an_entry_point_of_another_package_is_found(tmp_path: Path) -> None:
     assert b"mean" in program("list", "descriptors", env=environment).stdout.split()
     found = program("extract", tmp_path / "a.png", "-f", "mean", "--detector", "none", env=environment)
     assert found.returncode == 0 and b'"mean:size=48": [7.0]' in found.stdout
+
+
+def test_a_missing_system_library_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hybridfer import cli
+
+    def fail(**_: object) -> None:
+        raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(cli.main_group, "main", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["list", "descriptors"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and "libgl1" in said and "opencv-contrib-python-headless<5" in said
+
+
+def test_a_headless_opencv_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.metadata
+
+    from hybridfer.bank.bank import block_card
+    from hybridfer.descriptors import create_descriptor
+
+    def version(name: str) -> str:
+        if name == "opencv-contrib-python-headless":
+            return "4.14.0.94"
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert block_card(create_descriptor("lbp"))["libraries"] == {"opencv-contrib-python": "4.14.0.94"}
