@@ -76,7 +76,7 @@ def extract(
     )
     for note in (*manifest.notes, *plan.device_notes(device)):
         say(quiet, note)
-    with progress_bar(quiet, "describing") as progress:
+    with progress_bar(quiet, "describing", manifest.items) as progress:
         counts = extract_to(
             manifest, plan, output, form, jobs=jobs, resume=resume, overwrite=overwrite, progress=progress
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -135,15 +135,25 @@ def _apply(options: Sequence[Callable[..., Any]], function: F) -> F:
 
 
 @contextmanager
-def progress_bar(quiet: bool, what: str) -> Iterator[Callable[[int], None] | None]:
-    """Yield what to tell how many more items are done; None unless stderr is a terminal and `quiet` is off."""
+def progress_bar(quiet: bool, what: str, items: object) -> Iterator[Callable[[int], None] | None]:
+    """Yield what to tell how many more of the items are done; None unless stderr is a terminal and `quiet` is off."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (SpinnerColumn(), TextColumn(what), MofNCompleteColumn(), TimeElapsedColumn())
+    # Paths on standard input are a stream: how many there will be is not known.
+    total = len(items) if isinstance(items, Sized) else None
+    left = [] if total is None else [BarColumn(), TimeRemainingColumn()]
+    columns = (TextColumn(what), MofNCompleteColumn(), *left, TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(what, total=None)
+        task = shown.add_task(what, total=total)
         yield lambda done: shown.advance(task, done)
