@@ -39,10 +39,10 @@ def create_descriptor(text: str) -> Descriptor:
         from hybridfer.deep.activations import NetworkLayer
 
         return NetworkLayer.from_spec(spec)
-    if spec.name not in DESCRIPTORS.names():
+    if spec.name not in DESCRIPTORS.table:
         from hybridfer.deep import NETWORKS
 
-        if spec.name in NETWORKS.names():
+        if spec.name in NETWORKS.table:
             raise SpecError(f"{spec.name} is a network; name a layer of it, as in {spec.name}@layer3.")
     descriptor: Descriptor = DESCRIPTORS.load(spec.name).from_spec(spec)
     return descriptor

@@ -22,8 +22,9 @@ class Haar:
 
     def __init__(self, min_face: int = 30) -> None:
         import cv2
+        from cv2.data import haarcascades
 
-        path = Path(getattr(cv2, "data").haarcascades) / "haarcascade_frontalface_default.xml"  # noqa: B009
+        path = Path(haarcascades) / "haarcascade_frontalface_default.xml"
         self.min_face = min_face
         self.cascade = cv2.CascadeClassifier(str(path)) if path.is_file() else None
         if self.cascade is None or self.cascade.empty():
