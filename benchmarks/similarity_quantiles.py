@@ -2,7 +2,7 @@
 
     python benchmarks/similarity_quantiles.py
 
-prints, as JSON, for every metric: the quantiles that stand in ``hybridfer/compare/similarity.py`` as ``QUANTILES``,
+prints, as JSON, for every metric: the quantiles that stand in ``hybridfer/compare/metric.py`` as ``QUANTILES``,
 and what the same faces score against their own mirrored, brightened and blurred copies. The pictures are the 100 faces
 of scikit-image's ``lfw_subset``, 25x25 pixels: 4,950 pairs.
 """
@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from skimage.data import lfw_subset
 
-from hybridfer.compare.similarity import LEVELS, create_metric, similarity_matrix
+from hybridfer.compare.metric import LEVELS, create_metric
+from hybridfer.compare.similarity import similarity_matrix
 
 SPECS = ("cosine", "cosine:of=histogram", "hog", "lbp", "phash", "sift")
 

@@ -11,7 +11,7 @@ import click
 from hybridfer.commands.options import common_options, format_option, output_option, say, strict_option
 
 if TYPE_CHECKING:
-    from hybridfer.compare.similarity import Similarity
+    from hybridfer.compare.metric import Similarity
 
 
 @click.command()
@@ -63,7 +63,8 @@ def similarity(
       hybridfer similarity --matrix photos/ -m lbp -o photos.csv
     """
     from hybridfer.cli import EXIT_DONE, EXIT_SOME_FAILED
-    from hybridfer.compare.similarity import compare_folder, create_metrics
+    from hybridfer.compare.metric import create_metrics
+    from hybridfer.compare.similarity import compare_folder
     from hybridfer.compare.similarity import similarity as compare
     from hybridfer.tables import escape_surrogates, guess_format, json_line, open_output, write_rows
 

@@ -1,4 +1,4 @@
-"""Comparing pictures: many metrics, each with a reading in words. A new one is a class and a line in the table."""
+"""Comparing pictures: many metrics, each with a reading in words. A new one is a file here and a line in the table."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from hybridfer.registry import Registry
 METRICS = Registry(
     "metrics",
     {
-        "cosine": "hybridfer.compare.similarity:CosineSimilarity",
-        "hog": "hybridfer.compare.similarity:HOGSimilarity",
-        "lbp": "hybridfer.compare.similarity:LBPSimilarity",
-        "phash": "hybridfer.compare.similarity:PHashSimilarity",
-        "sift": "hybridfer.compare.similarity:SIFTSimilarity",
+        "cosine": "hybridfer.compare.cosine:CosineSimilarity",
+        "hog": "hybridfer.compare.chi_square:HOGSimilarity",
+        "lbp": "hybridfer.compare.chi_square:LBPSimilarity",
+        "phash": "hybridfer.compare.phash:PHashSimilarity",
+        "sift": "hybridfer.compare.sift:SIFTSimilarity",
     },
 )

@@ -12,16 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hybridfer.compare import METRICS
-from hybridfer.compare.similarity import (
-    LEVELS,
-    QUANTILES,
-    Metric,
-    compare_folder,
-    compare_pictures,
-    create_metric,
-    similarity,
-    similarity_matrix,
-)
+from hybridfer.compare.metric import LEVELS, QUANTILES, Metric, create_metric
+from hybridfer.compare.similarity import compare_folder, compare_pictures, similarity, similarity_matrix
 from hybridfer.descriptors import create_descriptor
 from hybridfer.errors import PictureError, SpecError, WeightsError
 
