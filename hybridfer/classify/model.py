@@ -173,20 +173,30 @@ class Model:
         )
         return (row for chunk in chunks for row in self.predict_chunk(chunk))
 
-    def predict_bank(self, bank: FeatureBank) -> Iterator[dict[str, Any]]:
+    def predict_bank(self, bank: FeatureBank, split: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the rows of a feature bank, in order; ``true_label`` is the bank's label.
+
+        Parameters
+        ----------
+        bank : FeatureBank
+        split : str, optional
+            Only the rows of this split; all when not given.
 
         Raises
         ------
         ModelError
             If the bank's specs, versions or weights differ from those the model was trained on.
         """
+        import pyarrow.compute as pc
+
         from hybridfer.bank.bank import FeatureChunk, matrix
 
         self._check_blocks(bank.blocks, str(bank.path))
 
         def rows() -> Iterator[dict[str, Any]]:
             for batch in bank.batches([*bank.column_names, *self.blocks]):
+                if split is not None:
+                    batch = batch.filter(pc.equal(batch.column("split"), split))
                 plain = batch.select(list(bank.column_names)).to_pylist()
                 yield from self.predict_chunk(
                     FeatureChunk(plain, {name: matrix(batch.column(name)) for name in self.blocks})

@@ -168,7 +168,7 @@ def _bank_rows(model: Model, bank: FeatureBank, split: str | None) -> _Rows:
     known = bank.rows()
     _check_split(Counter(row["split"] for row in known), split, str(bank.path))
     kept = [split is None or row["split"] == split for row in known]
-    rows = [row for row, keep in zip(model.predict_bank(bank), kept, strict=True) if keep]
+    rows = list(model.predict_bank(bank, split))
     facts = {"bank": bank.fingerprint, "dataset": bank.provenance["dataset"], "detector": bank.provenance["detector"]}
     return rows, [*model.bank_notes(bank), *_training_notes(model.card, bank, known, kept)], facts
 

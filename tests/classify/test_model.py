@@ -107,6 +107,17 @@ def test_the_detector_to_deploy_with_is_the_banks_or_the_default_for_declared_cr
     assert train_svm(make_bank(labels, head={"cropped": True})).detector == "haar"
 
 
+def test_of_a_bank_one_split_can_be_predicted_alone(make_bank, model):
+    bank = make_bank(["anger", "sadness", None, "anger"], faceless=1, split=["train", "val", "val", "test"])
+    rows = list(model.predict_bank(bank))
+    for split in ("train", "val", "test"):
+        alone = list(model.predict_bank(bank, split))
+        assert [row["input"] for row in alone] == [row["input"] for row in rows if row["split"] == split]
+        for row in alone:
+            (same,) = [r for r in rows if r["input"] == row["input"]]
+            assert row["label"] == same["label"] and row["confidence"] == pytest.approx(same["confidence"])
+
+
 def test_rows_of_a_bank_come_with_predictions_and_truth(make_bank, model):
     bank = make_bank(["anger", "sadness", None], faceless=1, own={"age": [20, 30, 40]})
     rows = list(model.predict_bank(bank))

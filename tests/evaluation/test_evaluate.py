@@ -42,8 +42,8 @@ class Nearest:
     def bank_notes(self, bank):
         return ["the bank was made with another library"]
 
-    def predict_bank(self, bank):
-        return self.rows(bank.rows(), bank.X("lbp"))
+    def predict_bank(self, bank, split=None):
+        return (row for row in self.rows(bank.rows(), bank.X("lbp")) if split in (None, row["split"]))
 
     def predict_inputs(self, manifest, *, detector=None, **options):
         for chunk in describe_inputs(manifest, [self.spec], detector=detector or self.detector, **options):
