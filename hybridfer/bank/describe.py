@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
@@ -163,7 +163,7 @@ def describe_inputs(
     """
     kept = FeatureCache() if cache else None
     plan = Plan(make_descriptors(specs, device=device), detector, faces, min_face, kept, strict)
-    return (chunk for chunk, _ in run_stretches(cut(manifest.items, chunk_rows), plan, jobs, lambda chunk, _: chunk))
+    return (chunk for chunk, _ in describe_stretches(manifest, plan, jobs, chunk_rows))
 
 
 def describe_items(items: Sequence[Item], plan: Plan) -> FeatureChunk:
@@ -212,12 +212,26 @@ def describe_items(items: Sequence[Item], plan: Plan) -> FeatureChunk:
     return FeatureChunk(rows, {spec: np.concatenate(parts) for spec, parts in described.items()})
 
 
-def cut(items: Iterable[Item], rows: int) -> Iterator[tuple[int, list[Item]]]:
+def cut(items: Iterable[Item], rows: int) -> Iterator[list[Item]]:
+    """Yield the items in stretches of `rows`, the last one shorter."""
     stream = iter(items)
-    number = 0
     while stretch := list(islice(stream, rows)):
-        yield number, stretch
-        number += 1
+        yield stretch
+
+
+def describe_stretches(
+    manifest: Manifest, plan: Plan, jobs: int, rows: int = STREAM_ROWS
+) -> Iterator[tuple[FeatureChunk, int]]:
+    """Yield, in order, the chunk of each stretch of a manifest, and how many items it had."""
+    return run_stretches(enumerate(cut(manifest.items, rows)), plan, jobs, lambda chunk, _: chunk)
+
+
+def no_face_hint(counts: Mapping[str, int], detector: str) -> str | None:
+    """Return what to try where a detector ran and found no face in most pictures; None where it did well."""
+    lost, rows = counts.get("no_face", 0), sum(counts.values())
+    if detector == "none" or lost * 2 <= rows:
+        return None
+    return f"{lost} of {rows} pictures have no face to find; if they are face crops already, use --detector none"
 
 
 def run_stretches(

@@ -21,7 +21,7 @@ from hybridfer.bank.bank import (
     to_batch,
     write_bank,
 )
-from hybridfer.bank.describe import STREAM_ROWS, Plan, cut, plan_extraction, run_stretches
+from hybridfer.bank.describe import Plan, cut, describe_stretches, plan_extraction, run_stretches
 from hybridfer.bank.parts import Parts
 from hybridfer.errors import OutputError
 from hybridfer.faces.align import EYES
@@ -110,17 +110,8 @@ def extract_to(
     if output in (None, "-"):
         raise OutputError(f"A {form} file cannot go to standard output; name it with -o.")
     path = Path(str(output))
-    if form == "parquet":
-        return build_bank(manifest, plan, path, jobs=jobs, resume=resume, overwrite=overwrite, progress=progress)
-    from hybridfer.bank.convert import write_npz
-
-    check_output(path, overwrite)
-    beside = path.with_name(path.name + ".parquet")
-    counts = build_bank(manifest, plan, beside, jobs=jobs, resume=resume, overwrite=True, progress=progress)
-    with replacing(path, overwrite) as target:
-        write_npz(FeatureBank.open(beside), target)
-    beside.unlink()
-    return counts
+    turn = _into_npz if form == "npz" else None
+    return build_bank(manifest, plan, path, jobs=jobs, resume=resume, overwrite=overwrite, progress=progress, turn=turn)
 
 
 def build_bank(
@@ -132,6 +123,7 @@ def build_bank(
     resume: bool = False,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
+    turn: Callable[[Path], None] | None = None,
 ) -> dict[str, int]:
     """Describe a manifest's items, write the bank, and return how many rows have each status.
 
@@ -149,6 +141,8 @@ def build_bank(
         Replace `output`, and throw parts of a killed run away.
     progress : callable, optional
         Told how many items are done, a stretch at a time.
+    turn : callable, optional
+        Told where the bank was written, before that takes `output`'s place; puts it into another form.
 
     Raises
     ------
@@ -181,7 +175,7 @@ def build_bank(
 
     def stretches() -> Iterator[tuple[tuple[int, str], list[Item]]]:
         nonlocal known
-        for number, (_, items) in enumerate(cut(manifest.items, PART_ROWS)):
+        for number, items in enumerate(cut(manifest.items, PART_ROWS)):
             key = (number, parts.digest(items))
             todo.append(key)
             if parts.done(key):
@@ -201,8 +195,17 @@ def build_bank(
         counts.update(part.column("status").to_pylist())
     with replacing(path, overwrite) as beside:
         write_bank(beside, schema, provenance, fingerprint, (parts.read(key) for key in todo))
+        if turn is not None:
+            turn(beside)
     parts.remove()
     return dict(counts)
+
+
+def _into_npz(bank: Path) -> None:
+    from hybridfer.bank.convert import write_npz
+
+    with replacing(bank, overwrite=True) as archive:
+        write_npz(FeatureBank.open(bank), archive)
 
 
 def _stream_rows(
@@ -218,7 +221,7 @@ def _stream_rows(
     names = [*BANK_COLUMNS, *manifest.columns]
 
     def batches() -> Iterator[list[dict[str, Any]]]:
-        for chunk, items in run_stretches(cut(manifest.items, STREAM_ROWS), plan, jobs, lambda chunk, _: chunk):
+        for chunk, items in describe_stretches(manifest, plan, jobs):
             counts.update(row["status"] for row in chunk.rows)
             if progress is not None:
                 progress(items)

@@ -82,12 +82,13 @@ def write_predictions(
         If the inputs cannot be read or do not fit the model, or the output cannot be written.
     """
     from hybridfer.bank.bank import FeatureBank, is_bank
+    from hybridfer.bank.describe import choose_detector, no_face_hint
     from hybridfer.datasets.inputs import read_inputs
 
     banks = [name for name in inputs if is_bank(name)]
     if banks and len(inputs) > 1:
         raise ModelError(f"{banks[0]} is a feature bank; give it alone, or join banks with hybridfer bank merge.")
-    detector_ran = False
+    detector = "none"
     if banks:
         bank = FeatureBank.open(banks[0])
         own = [name for name in bank.column_names if name not in BANK_COLUMNS]
@@ -98,7 +99,7 @@ def write_predictions(
         own = list(manifest.columns)
         notes = list(manifest.notes)
         rows = model.predict_inputs(manifest, **options)
-        detector_ran = not manifest.cropped and (options.get("detector") or model.detector) != "none"
+        detector = choose_detector(manifest, options.get("detector") or model.detector)
     columns = prediction_columns(model.classes, own)
     hidden = sorted(set(own) & set(prediction_columns(model.classes)))
     if hidden:
@@ -124,9 +125,6 @@ def write_predictions(
     if unknown:
         names = ", ".join(f"{label!r} ({n} rows)" for label, n in sorted(unknown.items()))
         notes.append(f"the model does not know the labels {names}; it knows {', '.join(model.classes)}")
-    if detector_ran and counts["no_face"] * 2 > sum(counts.values()):
-        notes.append(
-            f"{counts['no_face']} of {sum(counts.values())} pictures have no face to find; if they are face crops "
-            "already, use --detector none"
-        )
+    if hint := no_face_hint(counts, detector):
+        notes.append(hint)
     return Predictions(dict(counts), notes)

@@ -58,7 +58,7 @@ def extract(
       hybridfer extract fer2013.csv -f lbp -f hog -f sift -f gabor -f phash -o fer.parquet
       find photos -name '*.jpg' -print0 | hybridfer extract - -0 -f lbp --format jsonl
     """
-    from hybridfer.bank.describe import plan_extraction
+    from hybridfer.bank.describe import no_face_hint, plan_extraction
     from hybridfer.bank.extract import count_text, extract_to
     from hybridfer.cli import EXIT_DONE, EXIT_SOME_FAILED
     from hybridfer.tables import guess_format
@@ -81,6 +81,6 @@ def extract(
             manifest, plan, output, form, jobs=jobs, resume=resume, overwrite=overwrite, progress=progress
         )
     say(quiet, count_text(counts) + (f" → {output}" if output not in (None, "-") else ""))
-    if plan.detector != "none" and counts.get("no_face", 0) > counts.get("ok", 0):
-        say(quiet, "most pictures have no face for this detector; if they are face crops already, use --detector none")
+    if hint := no_face_hint(counts, plan.detector):
+        say(quiet, hint)
     return EXIT_SOME_FAILED if counts.get("error") else EXIT_DONE

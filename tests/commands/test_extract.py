@@ -178,6 +178,24 @@ def test_numpy_opens_what_it_writes(run: Run, rubbish: Path, tmp_path: Path) -> 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "in"]
 
 
+def test_an_archive_replaces_no_file_but_the_one_named(run: Run, rubbish: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.npz.parquet").write_text("mine")
+    (tmp_path / "a.npz.parts").mkdir()
+    arguments = ("extract", rubbish / "a.png", "-f", "phash", "--detector", "none", "-o", tmp_path / "a.npz")
+    assert "--resume" in run(*arguments).stderr
+    assert run(*arguments, "--resume").exit_code == 0
+    assert (tmp_path / "a.npz.parquet").read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "a.npz.parquet", "in"]
+
+
+def test_a_detector_that_finds_no_face_in_most_pictures_is_doubted(run: Run, tmp_path: Path) -> None:
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((99, 99), i, np.uint8))
+    said = run("extract", tmp_path, "-f", "phash").stderr
+    assert "3 of 3 pictures have no face to find" in said and "--detector none" in said
+    assert "no face to find" not in run("extract", tmp_path, "-f", "phash", "--detector", "none").stderr
+
+
 def test_a_file_that_may_not_be_opened_is_a_row(run: Run, rubbish: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> bytes:
         raise PermissionError(13, "Permission denied")
