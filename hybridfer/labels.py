@@ -48,8 +48,6 @@ WORDS = {
 }
 """Words seen in data sets and folders, lower case, and the canonical label of each."""
 
-SPLITS = ("train", "val", "test")
-
 SPLIT_ALIASES = {
     "train": "train",
     "training": "train",

@@ -17,8 +17,8 @@ DATASETS = Registry(
     },
 )
 
-ORDER = ("fer2013", "manifest", "folders")
-"""Layouts are tried in this order, those of other packages in between, the one that takes any folder last."""
+PLAIN = ("manifest", "folders")
+"""Layouts of no data set in particular; they are tried last, the one that takes any folder at the very end."""
 
 
 class Layout(Protocol):
@@ -41,8 +41,7 @@ class Layout(Protocol):
 
 def recognise(path: Path) -> tuple[str, str] | None:
     """Return the name of the layout that `path` has and how it shows, or None for no known data set."""
-    names = DATASETS.names()
-    for name in sorted(names, key=lambda n: (ORDER.index(n) if n in ORDER[:2] else 2 + (n == "folders"), n)):
+    for name in (*(name for name in DATASETS.names() if name not in PLAIN), *PLAIN):
         layout: Layout = DATASETS.load(name)()
         how = layout.recognise(path)
         if how is not None:

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from hybridfer.datasets import read_dataset, recognise
+from hybridfer.datasets import PLAIN, read_dataset, recognise
 from hybridfer.datasets.manifest import json_rows, manifest_of
 from hybridfer.errors import DatasetError
 from hybridfer.media.images import FileSource
@@ -84,7 +84,7 @@ def _one(name: str, labels: str, dataset: str | None, nul: bool, stdin: BinaryIO
         return Manifest([_file(name)])
     layout, how = known
     manifest = read_dataset(layout, path, labels)
-    note = (f"{name} read as {layout}: {how}",) if layout == "fer2013" else ()
+    note = (f"{name} read as {layout}: {how}",) if layout not in PLAIN else ()
     return Manifest(manifest.items, manifest.dataset, manifest.cropped, manifest.columns, (*note, *manifest.notes))
 
 
