@@ -19,7 +19,10 @@ LABEL_SETS: dict[str, tuple[str, ...]] = {
     "affectnet": ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"),
     "ckplus": ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"),
 }
-"""Each data set's native order, canonical words (RAF-DB counts from 1, the others from 0)."""
+"""Each data set's native order, canonical words: what its numbers mean, counted from :func:`first_number`."""
+
+COUNTED_FROM_ONE = frozenset({"rafdb"})
+"""Sets whose first label is 1, not 0."""
 
 WORDS = {
     "angry": "anger",
@@ -83,6 +86,47 @@ def canonical_labels(words: Iterable[str]) -> dict[str, str]:
     seen = list(dict.fromkeys(words))
     known = all(word.strip().lower() in WORDS for word in seen)
     return {word: canonical_label(word) if known else word for word in seen}
+
+
+def first_number(name: str) -> int:
+    """Return the number that the set `name` gives its first label: 1 for RAF-DB, 0 for the others."""
+    return 1 if name in COUNTED_FROM_ONE else 0
+
+
+def label_numbers(name: str) -> dict[str, int]:
+    """Return the number that the set `name` gives each of its labels.
+
+    Raises
+    ------
+    DatasetError
+        If there is no such set.
+
+    Examples
+    --------
+    >>> label_numbers("rafdb")["surprise"], label_numbers("affectnet")["surprise"]
+    (1, 3)
+    """
+    if name not in LABEL_SETS:
+        hint = did_you_mean(name, LABEL_SETS)
+        raise DatasetError(f"No label set named {name!r}.{hint} Known: {', '.join(sorted(LABEL_SETS))}.")
+    return {label: number for number, label in enumerate(LABEL_SETS[name], first_number(name))}
+
+
+def label_in_set(label: str, name: str) -> str | None:
+    """Return what a label, a number of the set `name` or a word, is in that set; None where it has no such label.
+
+    Examples
+    --------
+    >>> label_in_set("1", "rafdb"), label_in_set("Happy", "rafdb"), label_in_set("contempt", "rafdb")
+    ('surprise', 'happiness', None)
+    """
+    numbers = label_numbers(name)
+    try:
+        number = float(label)
+    except ValueError:
+        word = canonical_label(label.strip())
+        return word if word in numbers else None
+    return next((word for word, own in numbers.items() if own == number), None)
 
 
 def canonical_split(word: str) -> str:

@@ -59,7 +59,7 @@ def parse_spec(text: str) -> FeatureSpec:
     name, at, layer = head.partition("@")
     if not _NAME.fullmatch(name) or (at and not _LAYER.fullmatch(layer)) or (colon and not tail):
         raise SpecError(
-            f"Feature spec {text!r} is not of the form name[:key=value,…] or network@layer[:key=value,…]; "
+            f"Spec {text!r} is not of the form name[:key=value,…] or network@layer[:key=value,…]; "
             "try lbp, lbp:grid=7 or resnet18@layer3:pool=gap."
         )
     options: dict[str, str] = {}
@@ -67,9 +67,9 @@ def parse_spec(text: str) -> FeatureSpec:
         key, equals, value = part.partition("=")
         key, value = key.strip(), value.strip()
         if not equals or not _KEY.fullmatch(key) or not value:
-            raise SpecError(f"Feature spec {text!r}: {part!r} is not key=value, as in lbp:grid=7,radius=1.")
+            raise SpecError(f"Spec {text!r}: {part!r} is not key=value, as in lbp:grid=7,radius=1.")
         if key in options:
-            raise SpecError(f"Feature spec {text!r} gives {key!r} twice; keep one.")
+            raise SpecError(f"Spec {text!r} gives {key!r} twice; keep one.")
         options[key] = value
     return FeatureSpec(name, layer if at else None, options)
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from hybridfer.errors import DatasetError
-from hybridfer.labels import LABEL_SETS, canonical_labels, canonical_split, class_order, probability_columns
+from hybridfer.labels import (
+    LABEL_SETS,
+    canonical_labels,
+    canonical_split,
+    class_order,
+    label_in_set,
+    label_numbers,
+    probability_columns,
+)
 
 
 def test_native_orders_are_the_published_ones() -> None:
@@ -40,3 +48,17 @@ def test_fer2013s_names_of_splits_are_aliases() -> None:
     assert [canonical_split(w) for w in ("Training", "PublicTest", "PrivateTest")] == ["train", "val", "test"]
     with pytest.raises(DatasetError, match="Did you mean 'train'"):
         canonical_split("trian")
+
+
+def test_numbers_are_read_in_the_sets_own_order() -> None:
+    # SPEC of the data sets: RAF-DB 1 surprise … 7 neutral; AffectNet 0 neutral … 7 contempt; FER2013 0 angry.
+    assert [label_in_set(str(n), "rafdb") for n in (1, 7, 0, 8)] == ["surprise", "neutral", None, None]
+    assert [label_in_set(n, "affectnet") for n in ("0", "7", "7.0", "7.5")] == ["neutral", "contempt", "contempt", None]
+    assert label_in_set("Happy", "fer2013") == "happiness" and label_in_set("contempt", "fer2013") is None
+    with pytest.raises(DatasetError, match="Did you mean 'affectnet'"):
+        label_in_set("1", "afectnet")
+
+
+@pytest.mark.parametrize("name", sorted(LABEL_SETS))
+def test_every_label_comes_back_from_its_number(name: str) -> None:
+    assert all(label_in_set(str(number), name) == label for label, number in label_numbers(name).items())

@@ -106,6 +106,7 @@ def plan_extraction(
     *,
     labels: str = "auto",
     dataset: str | None = None,
+    label_set: str | None = None,
     nul: bool = False,
     stdin: BinaryIO | None = None,
     detector: str | None = None,
@@ -128,7 +129,7 @@ def plan_extraction(
     manifest = (
         inputs
         if isinstance(inputs, Manifest)
-        else read_inputs(inputs, labels=labels, dataset=dataset, nul=nul, stdin=stdin)
+        else read_inputs(inputs, labels=labels, dataset=dataset, label_set=label_set, nul=nul, stdin=stdin)
     )
     chosen = choose_detector(manifest, detector)
     create_detector(chosen, min_face)

@@ -61,8 +61,8 @@ def extract(
     jobs, resume, overwrite
         As the options of ``hybridfer extract``.
     **options
-        ``labels``, ``dataset``, ``detector``, ``faces``, ``min_face``, ``untrained``, ``seed``, ``device``, ``cache``,
-        ``strict``: as the options of the same names, see :func:`plan_extraction`.
+        ``labels``, ``dataset``, ``label_set``, ``detector``, ``faces``, ``min_face``, ``untrained``, ``seed``,
+        ``device``, ``cache``, ``strict``: as the options of the same names, see :func:`plan_extraction`.
 
     Raises
     ------

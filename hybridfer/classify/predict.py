@@ -54,6 +54,7 @@ def write_predictions(
     provenance: bool = False,
     labels: str = "auto",
     dataset: str | None = None,
+    label_set: str | None = None,
     nul: bool = False,
     stdin: BinaryIO | None = None,
     **options: Any,
@@ -71,7 +72,7 @@ def write_predictions(
     overwrite : bool
     provenance : bool
         Begin with the model's fingerprint: a comment line in CSV, a line of its own in JSON lines, metadata in Parquet.
-    labels, dataset, nul, stdin
+    labels, dataset, label_set, nul, stdin
         How pictures are read, see :func:`hybridfer.datasets.inputs.read_inputs`.
     **options
         As :meth:`Model.predict_inputs`.
@@ -95,7 +96,7 @@ def write_predictions(
         notes = model.bank_notes(bank)
         rows = model.predict_bank(bank)
     else:
-        manifest = read_inputs(inputs, labels=labels, dataset=dataset, nul=nul, stdin=stdin)
+        manifest = read_inputs(inputs, labels=labels, dataset=dataset, label_set=label_set, nul=nul, stdin=stdin)
         own = list(manifest.columns)
         notes = list(manifest.notes)
         rows = model.predict_inputs(manifest, **options)

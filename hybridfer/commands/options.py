@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from hybridfer.labels import LABEL_SETS
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 SPEC_HELP = "Descriptor or network layer, such as lbp:grid=7, hog or resnet18@layer3. Give it as often as you like."
@@ -23,7 +25,7 @@ def inputs_argument(function: F) -> F:
 
 
 def input_options(function: F) -> F:
-    """How inputs are read: ``-0``, ``--labels``, ``--dataset``, ``--detector``, ``--faces``, ``--min-face``.
+    """How inputs are read: standard input, labels, the layout of data sets, and which faces are looked for.
 
     They reach the command as one mapping, ``reading``, which the library's functions take as keywords; standard input
     is among them as ``stdin``.
@@ -37,7 +39,16 @@ def input_options(function: F) -> F:
             show_default=True,
             help="Where labels come from; auto takes what the data set declares.",
         ),
-        click.option("--dataset", metavar="NAME", help="Layout of the inputs; recognised when not given."),
+        click.option(
+            "--dataset",
+            metavar="NAME",
+            help="Layout of the inputs, such as kdef or ckplus:frames=1; recognised when not given.",
+        ),
+        click.option(
+            "--label-set",
+            type=click.Choice(sorted(LABEL_SETS)),
+            help="Read numbers as this set's labels, and leave out labels that it does not have.",
+        ),
         click.option(
             "--detector", metavar="NAME", help="haar, or none: the whole picture is the face.  [default: haar]"
         ),
@@ -117,7 +128,7 @@ def _some(ctx: click.Context, parameter: click.Parameter, value: int) -> int:
 
 
 def _packed(function: F) -> F:
-    names = ("nul", "labels", "dataset", "detector", "faces", "min_face")
+    names = ("nul", "labels", "dataset", "label_set", "detector", "faces", "min_face")
 
     @wraps(function)
     def command(**values: Any) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from hybridfer.errors import SpecError
 from hybridfer.registry import Registry
+from hybridfer.spec import parse_options, parse_spec
 from hybridfer.types import Manifest
 
 DATASETS = Registry(
@@ -22,7 +24,11 @@ PLAIN = ("manifest", "folders")
 
 
 class Layout(Protocol):
-    """How one data set lies on disk."""
+    """How one data set lies on disk.
+
+    A layout is a frozen dataclass; its fields, if it has any, are what a user may choose with ``--dataset
+    name:key=value``, such as how many frames of a sequence are taken.
+    """
 
     def recognise(self, path: Path) -> str | None:
         """Return how `path` shows that it has this layout, or None when it does not."""
@@ -42,15 +48,30 @@ class Layout(Protocol):
 def recognise(path: Path) -> tuple[str, str] | None:
     """Return the name of the layout that `path` has and how it shows, or None for no known data set."""
     for name in (*(name for name in DATASETS.names() if name not in PLAIN), *PLAIN):
-        layout: Layout = DATASETS.load(name)()
-        how = layout.recognise(path)
+        how = create_layout(name).recognise(path)
         if how is not None:
             return name, how
     return None
 
 
+def create_layout(text: str) -> Layout:
+    """Return the layout that ``name[:key=value,…]`` names.
+
+    Raises
+    ------
+    SpecError
+        If there is no such layout, or it has no such parameter.
+    """
+    spec = parse_spec(text)
+    if spec.layer is not None:
+        raise SpecError(f"{text!r} is no data set; expected a name with its options, such as ckplus:frames=1.")
+    layout: Layout = DATASETS.load(spec.name)
+    made: Layout = layout(**parse_options(layout, spec))  # type: ignore[operator, arg-type]
+    return made
+
+
 def read_dataset(name: str, path: Path, labels: str = "auto") -> Manifest:
-    """Return the items of the data set at `path`, read as the layout `name`.
+    """Return the items of the data set at `path`, read as the layout `name`, such as ``ckplus:frames=1``.
 
     Raises
     ------
@@ -59,5 +80,4 @@ def read_dataset(name: str, path: Path, labels: str = "auto") -> Manifest:
     DatasetError
         If what lies at `path` does not have it.
     """
-    layout: Layout = DATASETS.load(name)()
-    return layout.read(path, labels)
+    return create_layout(name).read(path, labels)

@@ -11,19 +11,17 @@ doi 10.1145/2993148.2993165.
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hybridfer.errors import DatasetError, PictureError
+from hybridfer.datasets.pixels import PixelRow, header, pixel_columns, scan
+from hybridfer.errors import DatasetError
 from hybridfer.labels import LABEL_SETS, canonical_label, canonical_split
-from hybridfer.types import Item, Manifest, Picture
+from hybridfer.types import Item, Manifest
 
-SIDE = 48
 EMOTIONS = LABEL_SETS["fer2013"]
 FOLDERS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 VOTES = (*LABEL_SETS["ferplus"], "unknown", "NF")
@@ -31,6 +29,7 @@ VOTES_FILE = "fer2013new.csv"
 CSV_FILES = ("fer2013.csv", "icml_face_data.csv")
 
 
+@dataclass(frozen=True)
 class Fer2013:
     """The csv in either spelling, a folder that holds it, or the class folders."""
 
@@ -41,7 +40,7 @@ class Fer2013:
                 if (path / name).is_file():
                     return f"it holds {name}"
             return _recognise_folders(path)
-        if path.suffix.lower() == ".csv" and path.is_file() and "pixels" in _header(path):
+        if path.suffix.lower() == ".csv" and path.is_file() and "pixels" in header(path):
             return "it has a column 'pixels'"
         return None
 
@@ -53,36 +52,6 @@ class Fer2013:
                 return _read_folders(path, labels)
             path = files[0]
         return _read_csv(path, labels)
-
-
-@dataclass(frozen=True, slots=True)
-class PixelRow:
-    """A picture that stands as numbers in one line of a csv file."""
-
-    path: str
-    offset: int
-    column: int
-
-    def read(self) -> Picture:
-        """Return the 48x48 picture with three equal channels; its hash is over the 2,304 grey bytes."""
-        try:
-            with open(self.path, "rb") as file:
-                file.seek(self.offset)
-                line = file.readline()
-        except OSError as error:
-            raise PictureError(f"{self.path} cannot be opened: {error.strerror}; check the path.") from None
-        fields = line.rstrip(b"\r\n").split(b",")
-        numbers = fields[self.column].strip(b'" ') if self.column < len(fields) else b""
-        if numbers.translate(None, b"0123456789 "):
-            raise PictureError("The row's pixels are not all whole numbers from 0; fetch the file again.")
-        values = np.fromstring(numbers.decode("ascii"), np.int64, sep=" ")
-        if len(values) != SIDE * SIDE:
-            raise PictureError(f"The row has {len(values)} pixels; expected {SIDE * SIDE} (48x48).")
-        if values.max() > 255:
-            raise PictureError(f"The row has a pixel of {values.max()}; expected 0 to 255.")
-        grey = values.astype(np.uint8)
-        pixels = np.repeat(grey.reshape(SIDE, SIDE, 1), 3, axis=2)
-        return Picture(pixels, hashlib.sha256(grey.tobytes()).hexdigest())
 
 
 def majority_label(votes: np.ndarray) -> str | None:
@@ -114,17 +83,9 @@ def argmax_label(votes: np.ndarray) -> str | None:
 RULES = {"ferplus-majority": majority_label, "ferplus-argmax": argmax_label}
 
 
-def _header(path: Path) -> list[str]:
-    with path.open("rb") as file:
-        first = file.readline(10_000).decode("utf-8-sig", "replace")
-    return [name.strip() for name in next(csv.reader([first]), [])]
-
-
 def _read_csv(path: Path, labels: str) -> Manifest:
-    names = _header(path)
-    if "pixels" not in names:
-        raise DatasetError(f"{path} has no column 'pixels'; found: {', '.join(names)}. Is it fer2013.csv?")
-    rows = list(_scan(path, names))
+    names = pixel_columns(path)
+    rows = list(scan(path, names, EMOTIONS))
     if not rows:
         raise DatasetError(f"{path} has a header and no rows; fetch it again.")
     wanted: list[str | None] = [row.label for row in rows]
@@ -150,48 +111,6 @@ def _read_csv(path: Path, labels: str) -> Manifest:
         if label is not None or labels not in RULES
     ]
     return Manifest(items, "fer2013", cropped=True, notes=tuple(notes))
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    index: int
-    offset: int
-    label: str | None
-    split: str | None
-
-
-def _scan(path: Path, names: list[str]) -> Iterator[_Row]:
-    emotion = names.index("emotion") if "emotion" in names else None
-    usage = names.index("Usage") if "Usage" in names else None
-    splits: dict[bytes, str] = {}
-    with path.open("rb") as file:
-        offset = len(file.readline())
-        index = 0
-        for line in file:
-            if line.strip():
-                fields = line.rstrip(b"\r\n").split(b",")
-                label, split = None, None
-                if emotion is not None and emotion < len(fields):
-                    label = _emotion(path, index, fields[emotion])
-                if usage is not None and usage < len(fields):
-                    word = fields[usage]
-                    if word not in splits:
-                        splits[word] = canonical_split(word.decode("utf-8", "replace").strip(' "'))
-                    split = splits[word]
-                yield _Row(index, offset, label, split)
-                index += 1
-            offset += len(line)
-
-
-def _emotion(path: Path, index: int, field: bytes) -> str | None:
-    text = field.strip(b' "')
-    if text in (b"", b"-1"):
-        return None
-    if text.isdigit() and int(text) < len(EMOTIONS):
-        return EMOTIONS[int(text)]
-    raise DatasetError(
-        f"{path}#{index} has emotion {text.decode('utf-8', 'replace')!r}; expected 0 to 6. Mend the row."
-    )
 
 
 def _vote(path: Path, labels: str, splits: list[str | None]) -> list[str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from hybridfer.errors import DatasetError
@@ -13,6 +14,7 @@ from hybridfer.media.images import SUFFIXES, FileSource
 from hybridfer.types import Item, Manifest
 
 
+@dataclass(frozen=True)
 class Folders:
     """Any folder: pictures at every depth, in natural order.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -12,6 +14,7 @@ from typing import BinaryIO
 from hybridfer.datasets import PLAIN, read_dataset, recognise
 from hybridfer.datasets.manifest import json_rows, manifest_of
 from hybridfer.errors import DatasetError
+from hybridfer.labels import label_in_set, label_numbers
 from hybridfer.media.images import FileSource
 from hybridfer.types import Item, Manifest
 
@@ -21,6 +24,7 @@ def read_inputs(
     *,
     labels: str = "auto",
     dataset: str | None = None,
+    label_set: str | None = None,
     nul: bool = False,
     stdin: BinaryIO | None = None,
 ) -> Manifest:
@@ -33,7 +37,10 @@ def read_inputs(
     labels : str
         The ``--labels`` option.
     dataset : str, optional
-        Name of a layout; recognised when not given.
+        Name of a layout, with its options if need be; recognised when not given.
+    label_set : str, optional
+        A name of :data:`hybridfer.labels.LABEL_SETS`: labels that are numbers are read as that set's, and labels it
+        does not have are left out.
     nul : bool
         Whether paths on stdin end with NUL.
     stdin : binary stream, optional
@@ -50,8 +57,11 @@ def read_inputs(
         If a data set is damaged, a glob matches nothing, or declared crops are mixed with other pictures.
     """
     parts = [_one(os.fspath(name), labels, dataset, nul, stdin) for name in inputs]
-    if len(parts) == 1:
-        return parts[0]
+    joined = parts[0] if len(parts) == 1 else _joined(parts)
+    return joined if label_set is None else _in_label_set(joined, label_set)
+
+
+def _joined(parts: Sequence[Manifest]) -> Manifest:
     if len({part.cropped for part in parts}) > 1:
         raise DatasetError(
             "Some inputs are data sets of face crops and some are not, so no one detector fits all; "
@@ -60,8 +70,28 @@ def read_inputs(
     names = list(dict.fromkeys(part.dataset for part in parts))
     columns = {column: kind for part in parts for column, kind in part.columns.items()}
     notes = tuple(chain.from_iterable(part.notes for part in parts))
-    items = chain.from_iterable(part.items for part in parts)
+    lists = [part.items for part in parts if isinstance(part.items, Sequence)]
+    items: Iterable[Item] = chain.from_iterable(part.items for part in parts)
+    if len(lists) == len(parts):
+        items = list(items)
     return Manifest(items, "+".join(names), parts[0].cropped, columns, notes)
+
+
+def _in_label_set(manifest: Manifest, name: str) -> Manifest:
+    """Return the manifest with its labels as the label set `name` has them."""
+    label_numbers(name)
+    if not isinstance(manifest.items, Sequence):
+        return replace(manifest, items=(_relabelled(item, name) for item in manifest.items))
+    items = [_relabelled(item, name) for item in manifest.items]
+    lost = Counter(
+        str(old.label) for old, new in zip(manifest.items, items, strict=True) if old.label and not new.label
+    )
+    notes = [f"labels as {name} has them" + "".join(f"; {n} rows of {label!r} have none" for label, n in lost.items())]
+    return replace(manifest, items=items, notes=(*manifest.notes, *notes))
+
+
+def _relabelled(item: Item, name: str) -> Item:
+    return item if item.label is None else replace(item, label=label_in_set(item.label, name))
 
 
 def _one(name: str, labels: str, dataset: str | None, nul: bool, stdin: BinaryIO | None) -> Manifest:

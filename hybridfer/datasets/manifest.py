@@ -1,8 +1,10 @@
 """A manifest: a table with one row a picture, in CSV, JSON lines or Parquet, whose column ``path`` says where it is.
 
 ``label, split, subject, group, frame, timestamp`` are read where they are there; other columns are the user's own and
-travel into the bank. A ``path`` is relative to the manifest; tables that hybridfer wrote itself name their rows by
-``input``, which is relative to where the command ran. When predictions are read back, only ``true_label`` is truth.
+travel into the bank. Where the column ``cropped`` says true, the pictures are face crops and no detector runs. A row of
+a data-set file has a path such as ``fer2013.csv#12``. A ``path`` is relative to the manifest; tables that hybridfer
+wrote itself name their rows by ``input``, which is relative to where the command ran. When predictions are read back,
+only ``true_label`` is truth.
 """
 
 from __future__ import annotations
@@ -11,18 +13,21 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hybridfer.datasets.pixels import named_row
 from hybridfer.errors import DatasetError, did_you_mean
 from hybridfer.labels import canonical_labels, canonical_split
 from hybridfer.media.images import FileSource
 from hybridfer.types import BANK_COLUMNS, Item, Manifest
 
-OWN_COLUMNS = frozenset({"path", "true_label", "confidence", *BANK_COLUMNS})
+OWN_COLUMNS = frozenset({"path", "true_label", "confidence", "cropped", *BANK_COLUMNS})
 """Columns with a meaning of their own; all others are the user's."""
 
 
+@dataclass(frozen=True)
 class Table:
     """A CSV, JSON-lines or Parquet file with a column ``path`` (or ``input``)."""
 
@@ -91,7 +96,7 @@ def manifest_of(rows: Sequence[Mapping[str, Any]], name: str, folder: Path, labe
         frame = _number(row, "frame", name, number)
         item = Item(
             input=path,
-            source=FileSource(path),
+            source=named_row(path) or FileSource(path),
             frame=int(frame or 0),
             timestamp=_number(row, "timestamp", name, number),
             label=label,
@@ -110,7 +115,7 @@ def manifest_of(rows: Sequence[Mapping[str, Any]], name: str, folder: Path, labe
     notes = [f"{name}: {repeated} rows repeat a picture; taken once"] if repeated else []
     if predicted:
         notes.append(f"{name} holds predictions without true_label, so its label is not taken as truth")
-    return Manifest(list(items.values()), "manifest", columns=extra, notes=tuple(notes))
+    return Manifest(list(items.values()), "manifest", _cropped(rows, name), extra, tuple(notes))
 
 
 def json_rows(lines: Sequence[str], name: str) -> list[dict[str, Any]]:
@@ -167,6 +172,19 @@ def _parquet_rows(path: Path) -> list[dict[str, Any]]:
     except (pa.ArrowException, OSError) as error:
         raise DatasetError(f"{path} is not a whole Parquet file ({error}); write it again.") from None
     return rows
+
+
+def _cropped(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    said = {str(row.get("cropped")).lower() for row in rows if not _empty(row.get("cropped"))}
+    if unknown := said - {"true", "false", "1", "0"}:
+        raise DatasetError(f"{name} has {min(unknown)!r} in its column cropped; expected true or false.")
+    crops = said & {"true", "1"}
+    if crops and (said - crops or any(_empty(row.get("cropped")) for row in rows)):
+        raise DatasetError(
+            f"{name} says of some pictures that they are cropped and not of others, so no one detector fits all; make "
+            "two manifests and join their banks with hybridfer bank merge."
+        )
+    return bool(crops)
 
 
 def _empty(value: Any) -> bool:

@@ -39,6 +39,7 @@ def evaluate(
     seed: int = 0,
     labels: str = "auto",
     dataset: str | None = None,
+    label_set: str | None = None,
     nul: bool = False,
     stdin: BinaryIO | None = None,
     **prediction: Any,
@@ -56,7 +57,7 @@ def evaluate(
         given.
     by, missing, resamples, seed
         As :func:`hybridfer.evaluation.scoring.score_rows` takes them.
-    labels, dataset, nul, stdin
+    labels, dataset, label_set, nul, stdin
         How pictures are read, see :func:`hybridfer.datasets.inputs.read_inputs`.
     **prediction
         How pictures are described: ``detector``, ``faces``, ``min_face``, ``jobs``, ``cache``, ``device`` and
@@ -92,7 +93,7 @@ def evaluate(
         source = (
             FeatureBank.open(source[0])
             if any(banks)
-            else read_inputs(source, labels=labels, dataset=dataset, nul=nul, stdin=stdin)
+            else read_inputs(source, labels=labels, dataset=dataset, label_set=label_set, nul=nul, stdin=stdin)
         )
     if isinstance(source, Manifest):
         rows, notes, facts = _picture_rows(model, source, wanted, prediction)

@@ -211,3 +211,49 @@ def test_a_layout_that_is_named_is_taken(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no column 'pixels'"):
         (tmp_path / "m.csv").write_text("path\na.png\n")
         read_inputs([tmp_path / "m.csv"], dataset="fer2013")
+
+
+def test_a_label_set_reads_numbers_and_leaves_out_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("path,label\na.png,1\nb.png,7\nc.png,9\nd.png,\n")
+    manifest = read_inputs([tmp_path / "m.csv"], label_set="rafdb")
+    assert [i.label for i in manifest.items] == ["surprise", "neutral", None, None]
+    assert any("rafdb" in note and "1 rows of '9' have none" in note for note in manifest.notes)
+    (tmp_path / "words.csv").write_text("path,label\na.png,contempt\nb.png,happy\n")
+    assert [i.label for i in read_inputs([tmp_path / "words.csv"], label_set="fer2013").items] == [None, "happiness"]
+    both = read_inputs([tmp_path / "m.csv", tmp_path / "words.csv"], label_set="affectnet")
+    assert [i.label for i in both.items] == ["happiness", "contempt", None, None, "contempt", "happiness"]
+
+
+def test_a_manifest_may_declare_its_pictures_crops(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("path,cropped\na.png,true\nb.png,1\n")
+    manifest = read_inputs([tmp_path / "m.csv"])
+    assert manifest.cropped and not manifest.columns
+    (tmp_path / "m.csv").write_text("path,cropped\na.png,true\nb.png,\n")
+    with pytest.raises(DatasetError, match="of some pictures that they are cropped"):
+        read_inputs([tmp_path / "m.csv"])
+    (tmp_path / "m.csv").write_text("path,cropped\na.png,perhaps\n")
+    with pytest.raises(DatasetError, match="expected true or false"):
+        read_inputs([tmp_path / "m.csv"])
+
+
+def test_a_row_of_a_data_set_file_has_a_name_that_can_be_read_back(tmp_path: Path) -> None:
+    rows = [" ".join([str(value)] * 2304) for value in (3, 4, 5)]
+    (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n" + "".join(f"0,{r},Training\n" for r in rows))
+    (tmp_path / "m.csv").write_text("path\nfer2013.csv#2\nfer2013.csv#0\nfer2013.csv#3\nnone.csv#1\n")
+    items = list(read_inputs([tmp_path / "m.csv"]).items)
+    assert [item.source.read().pixels[0, 0, 0] for item in items[:2]] == [5, 3]
+    whole = read_inputs([tmp_path / "fer2013.csv"]).items
+    assert items[1].source.read().sha256 == next(iter(whole)).source.read().sha256
+    for item, said in ((items[2], "none of number 3"), (items[3], "cannot be opened")):
+        with pytest.raises(PictureError, match=said):
+            item.source.read()
+
+
+def test_a_data_set_takes_options_as_a_spec(tmp_path: Path) -> None:
+    from hybridfer.errors import SpecError
+
+    picture(tmp_path / "a.png")
+    with pytest.raises(SpecError, match="folders has no parameter 'depth'"):
+        read_inputs([tmp_path], dataset="folders:depth=2")
+    with pytest.raises(SpecError, match="Did you mean 'folders'"):
+        read_inputs([tmp_path], dataset="folder")
