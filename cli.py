@@ -1,5 +1,5 @@
 """``python cli.py …`` runs hybridfer from a checkout."""
 
-from hybridfer.cli import main
+from hybridfer.__main__ import main
 
 main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from hybridfer import __version__
-from hybridfer.errors import HybridferError
+from hybridfer.errors import HybridferError, missing_library
 from hybridfer.registry import Registry
 
 COMMANDS = Registry(
@@ -27,6 +28,8 @@ COMMANDS = Registry(
         "svm-train": "hybridfer.commands.svm_train:svm_train",
     },
 )
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 EXIT_DONE, EXIT_ERROR, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -96,17 +99,22 @@ def main(args: Sequence[str] | None = None) -> None:
         click.echo("hybridfer: interrupted.", err=True)
         code = EXIT_INTERRUPTED
     except ImportError as error:
-        if ".so" not in str(error):
+        missing = missing_library(error)
+        if missing is None:
             raise
-        click.echo(
-            f"hybridfer: a system library is missing ({error}). OpenCV wants libGL and GLib (on Debian: libgl1, "
-            "libglib2.0-0); or replace it: pip uninstall opencv-contrib-python, then "
-            "pip install 'opencv-contrib-python-headless<5'.",
-            err=True,
-        )
+        click.echo(f"hybridfer: {missing}", err=True)
         code = EXIT_ERROR
     except (ReaderGone, BrokenPipeError):
-        # Nothing is left to say, and nothing to flush to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_DONE
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        where = f" at {error.filename}" if error.filename else ""
+        click.echo(f"hybridfer: {error.strerror}{where}; make room and run again.", err=True)
+        code = EXIT_ERROR
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # The reader has gone or the disk is full: what is left can go nowhere, and Python would try again as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code if isinstance(code, int) else EXIT_DONE)

@@ -49,6 +49,16 @@ class DeviceError(HybridferError):
     """A device that was asked for and is not there."""
 
 
+def missing_library(error: ImportError) -> str | None:
+    """Return what to do when an import failed for want of a system library; None when it failed for something else."""
+    if ".so" not in str(error):
+        return None
+    return (
+        f"a system library is missing ({error}). OpenCV wants libGL and GLib (on Debian: libgl1, libglib2.0-0); or "
+        "replace it: pip uninstall opencv-contrib-python, then pip install 'opencv-contrib-python-headless<5'."
+    )
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'lbp'?"`` for the nearest of `known`, or nothing when none is near."""
     import difflib

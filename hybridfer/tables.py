@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import csv
+import glob
 import io
 import json
 import math
 import os
+import secrets
 import shutil
 import sys
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from hybridfer.errors import OutputError, did_you_mean
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 ENDINGS = {
     ".csv": "csv",
@@ -93,7 +98,8 @@ def check_output(output: str | os.PathLike[str], overwrite: bool, folder: Collec
 def replacing(output: str | os.PathLike[str], overwrite: bool, folder: Collection[str] = ()) -> Iterator[Path]:
     """Yield a name beside `output` to write a file or folder to; it takes `output`'s place when all went well.
 
-    A run that is killed leaves the old file or none, never half of one.
+    A run that is killed leaves the old file or none, never half of one; what it left beside is thrown away by the next
+    that writes `output`. Of two runs at once the last one wins.
 
     Raises
     ------
@@ -102,26 +108,65 @@ def replacing(output: str | os.PathLike[str], overwrite: bool, folder: Collectio
     """
     path = check_output(output, overwrite, folder)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-        beside = Path(name)
-        beside.unlink()
+        place, lock = _workplace(path)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}; check the folder's permissions.") from None
+    beside, old = place / "new", place / "old"
     try:
         yield beside
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+        if path.is_dir():
+            path.rename(old)
         beside.replace(path)
     except OSError as error:
-        if error.filename is None and error.errno is None:
+        if error.errno is None:
             raise
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}; is the disk full?") from error
+        raise unwritable(str(path), error) from error
     finally:
-        if beside.is_dir():
-            shutil.rmtree(beside)
-        elif beside.exists():
-            beside.unlink()
+        if old.is_dir() and not path.exists():
+            old.rename(path)
+        shutil.rmtree(place, ignore_errors=True)
+        lock.release()
+
+
+def _workplace(path: Path) -> tuple[Path, BaseFileLock]:
+    """Return a new hidden folder beside `path` and the lock that shows it is in use; those of dead runs are removed."""
+    from filelock import Timeout
+
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
+        lock = run_lock(left)
+        with suppress(OSError):
+            lock.acquire(timeout=0)
+            shutil.rmtree(left)
+        lock.release()
+    while True:
+        place = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        lock = run_lock(place)
+        try:
+            lock.acquire(timeout=0)
+        except (Timeout, FileNotFoundError):
+            continue  # another run took it for a dead one's, a moment before it had its lock
+        except OSError:
+            pass  # a file system without locks, where nobody removes it either
+        return place, lock
+
+
+def run_lock(folder: Path) -> BaseFileLock:
+    """Return the lock, not yet acquired, of a folder that one run works in; the system frees it when the run dies."""
+    from filelock import FileLock
+
+    return FileLock(folder / "lock", thread_local=False)
+
+
+def discard(folder: Path, output: Path) -> None:
+    """Remove a folder that a run worked in for `output`; if the run dies meanwhile, the next removes what is left."""
+    hidden = output.with_name(f".{output.name}.{secrets.token_hex(4)}.tmp")
+    folder.rename(hidden)
+    shutil.rmtree(hidden)
+
+
+def unwritable(name: str, error: OSError) -> OutputError:
+    """Return the error of an output that the system would not take."""
+    return OutputError(f"{name} cannot be written: {os.strerror(error.errno or 0)}; is the disk full?")
 
 
 @contextmanager
@@ -137,13 +182,22 @@ def open_output(output: str | None, overwrite: bool = False) -> Iterator[TextIO]
         try:
             yield stream
             stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise unwritable("Standard output", error) from error
         finally:
-            # The reader may have gone; what is still in the buffer can then go nowhere.
-            with suppress(BrokenPipeError):
+            # The reader may have gone, or the disk be full; what is still in the buffer can then go nowhere.
+            with suppress(OSError):
                 stream.detach()
     elif os.path.exists(output) and not os.path.isfile(output) and not os.path.isdir(output):
-        with open(output, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            yield stream
+        try:
+            with open(output, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+                yield stream
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise unwritable(output, error) from error
     else:
         with (
             replacing(output, overwrite) as beside,

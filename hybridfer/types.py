@@ -59,7 +59,11 @@ class Face:
 
 
 class Source(Protocol):
-    """Where an item's pixels come from: a file, a row of a data-set file, a frame of a video."""
+    """Where an item's pixels come from: a file, a row of a data-set file, a frame of a video.
+
+    It may have a method ``stamp()`` too, which returns, as what JSON can hold, what shows that the file behind it has
+    changed (:func:`hybridfer.media.images.file_stamp`): a killed extraction is then not continued with old pictures.
+    """
 
     def read(self) -> Picture:
         """Return the decoded picture, or raise :class:`~hybridfer.errors.PictureError`."""

@@ -68,34 +68,6 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     assert found.returncode == 0 and found.stdout.strip() == b"100" and found.stderr.count(b"Traceback") == 0
 
 
-def test_ctrl_c_ends_with_130_and_leaves_no_half_file(tmp_path: Path) -> None:
-    import signal
-    import time
-
-    for i in range(1500):
-        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((300, 300), i % 256, np.uint8))
-    out = tmp_path / "a.parquet"
-    command = [
-        sys.executable,
-        "-m",
-        "hybridfer",
-        "extract",
-        str(tmp_path),
-        "-f",
-        "gabor:size=128",
-        "--detector",
-        "none",
-    ]
-    running = subprocess.Popen([*command, "--no-cache", "-o", str(out)], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("a.parquet.parts/*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=60)
-    assert running.returncode == 130 and b"Traceback" not in said
-    assert not out.exists() and (tmp_path / "a.parquet.parts").is_dir()
-
-
 def test_list_names_what_there_is() -> None:
     assert program("list", "descriptors").stdout.split() == [b"colour", b"gabor", b"hog", b"lbp", b"phash", b"sift"]
     assert program("list", "detectors").stdout.split() == [b"haar", b"none"]

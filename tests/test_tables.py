@@ -48,6 +48,25 @@ def test_a_folder_takes_the_place_of_a_folder(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "model").iterdir()] == ["new"]
 
 
+@pytest.mark.parametrize("error", [RuntimeError, OSError(28, "No space left on device"), KeyboardInterrupt])
+def test_an_old_folder_comes_back_where_the_new_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "card.json").write_text("old")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with (
+        pytest.raises((RuntimeError, OutputError, KeyboardInterrupt)),
+        replacing(tmp_path / "model", True, ("card.json",)) as beside,
+    ):
+        beside.mkdir()
+    assert (tmp_path / "model" / "card.json").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="nowhere"), replacing(tmp_path / "nowhere" / "a.csv", False):
         pass

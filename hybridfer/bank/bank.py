@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,14 @@ SCHEMA = 1
 """Version of the file's schema; raised when a reader of the old one would go wrong."""
 
 METADATA_KEY = b"hybridfer"
+
+SEAL = b"HyFR"
+"""Stands right before the footer where check sums lie before it; what other programs write has none."""
+
+_BATCH = 1024
+
+OPENCV = ("opencv-contrib-python", "opencv-contrib-python-headless", "opencv-python", "opencv-python-headless")
+"""OpenCV's distributions, which have the same numbers; a server without a screen has a headless one."""
 
 _NUMBERS = {"frame": "int32", "face_id": "int32"}
 _TEXTS = frozenset({"input", "status", "error", "sha256", "label", "split", "subject", "group"})
@@ -67,23 +77,25 @@ def block_card(descriptor: Descriptor) -> dict[str, Any]:
         "version": descriptor.version,
         "length": descriptor.length,
         "dtype": str(descriptor.dtype),
-        "libraries": {name: _library_version(name) for name in descriptor.libraries},
+        "libraries": {name: library_version(name) for name in descriptor.libraries},
         "weights": descriptor.weights_sha256,
     }
 
 
-def _library_version(name: str) -> str:
+def library_version(name: str) -> str:
+    """Return the installed version of a distribution; of OpenCV's, whichever is there.
+
+    Raises
+    ------
+    PackageNotFoundError
+        If it is not installed.
+    """
     from importlib.metadata import PackageNotFoundError, version
 
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        # OpenCV comes in four distributions with the same numbers; a server without a screen has a headless one.
-        for other in ("opencv-contrib-python-headless", "opencv-python", "opencv-python-headless"):
-            with suppress(PackageNotFoundError):
-                if name.startswith("opencv"):
-                    return version(other)
-        raise
+    for other in OPENCV if name in OPENCV else (name,):
+        with suppress(PackageNotFoundError):
+            return version(other)
+    raise PackageNotFoundError(name)
 
 
 def bank_schema(blocks: Mapping[str, Mapping[str, Any]], columns: Mapping[str, type]) -> pa.Schema:
@@ -226,6 +238,66 @@ def write_bank(
     ) as file:
         for batch in batches:
             file.write_batch(batch)
+    _seal(path)
+
+
+def _seal(path: str | os.PathLike[str]) -> None:
+    """Put check sums of every column of every row group, and of the footer, before a Parquet file's footer.
+
+    Parquet's own cover what is in a page, not what is said of it: flip a bit there, and other numbers come out. Readers
+    find pages by the places that the footer names, so that nobody else sees these bytes.
+    """
+    import pyarrow.parquet as pq
+
+    layout = pq.read_metadata(path)
+    with open(path, "r+b") as file:
+        columns = range(layout.num_columns)
+        sums = [[_chunk_sum(file, layout, g, c) for c in columns] for g in range(layout.num_row_groups)]
+        footer = _footer(file)
+        tail = np.array(sums, "<u4").tobytes() + footer
+        file.seek(-len(footer), os.SEEK_END)
+        file.write(tail[: -len(footer)] + zlib.crc32(tail).to_bytes(4, "little") + SEAL + footer)
+
+
+def _read_seal(path: str | os.PathLike[str]) -> npt.NDArray[np.uint32] | None:
+    """Return the check sums of a file's columns, one row group after the other, or None where it is not sealed.
+
+    Raises
+    ------
+    OSError
+        If it is no Parquet file.
+    ValueError
+        If the footer, or what is said of the columns, is damaged.
+    """
+    import pyarrow.parquet as pq
+
+    with open(path, "rb") as file:
+        footer = _footer(file)
+        file.seek(-len(footer) - 8, os.SEEK_END)
+        expected, mark = file.read(4), file.read(4)
+        if mark != SEAL:
+            return None
+        layout = pq.read_metadata(path)
+        size = 4 * layout.num_row_groups * layout.num_columns
+        file.seek(-len(footer) - 8 - size, os.SEEK_END)
+        sums = file.read(size)
+    if zlib.crc32(sums + footer).to_bytes(4, "little") != expected:
+        raise ValueError("the check sum of its footer does not fit")
+    return np.frombuffer(sums, "<u4").reshape(layout.num_row_groups, layout.num_columns)
+
+
+def _footer(file: BinaryIO) -> bytes:
+    """Return the end of a Parquet file from the first byte of its footer; OSError where that lies before the file."""
+    file.seek(-8, os.SEEK_END)
+    file.seek(-8 - int.from_bytes(file.read(4), "little"), os.SEEK_END)
+    return file.read()
+
+
+def _chunk_sum(file: BinaryIO, layout: Any, group: int, column: int) -> int:
+    """Return the check sum of one column of one row group as it lies in the file."""
+    chunk = layout.row_group(group).column(column)
+    file.seek(chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset)
+    return zlib.crc32(file.read(chunk.total_compressed_size))
 
 
 @dataclass(frozen=True)
@@ -328,8 +400,9 @@ class FeatureBank:
         for batch in self.batches(["status", name] if name != "status" else ["status"]):
             status += batch.column(0).to_pylist()
             values += batch.column(batch.num_columns - 1).to_pylist()
-        found = np.empty(len(self), object)
-        found[:] = [v for v, s in zip(values, status, strict=True) if s == "ok"]
+        kept = [v for v, s in zip(values, status, strict=True) if s == "ok"]
+        found = np.empty(len(kept), object)
+        found[:] = kept
         return found
 
     def rows(self) -> list[dict[str, Any]]:
@@ -348,12 +421,30 @@ class FeatureBank:
         import pyarrow.parquet as pq
 
         try:
-            with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
-                names = None if columns is None else list(columns)
-                for batch in file.iter_batches(batch_size=1024, columns=names, use_threads=False):
+            sums = _read_seal(self.path)
+            file = pq.ParquetFile(self.path, page_checksum_verification=sums is None)
+            with file, self.path.open("rb") as raw:
+                layout = file.metadata
+                names = file.schema_arrow.names if columns is None else list(columns)
+                places = [file.schema_arrow.names.index(name) for name in names]
+                reader = file.iter_batches(batch_size=_BATCH, columns=names, use_threads=False)
+                heights = [layout.row_group(group).num_rows for group in range(layout.num_row_groups)]
+                *starts, rows = accumulate(heights, initial=0)
+                taken = group = 0
+                while taken < rows:
+                    # A row group is checked before its first row is decoded.
+                    while group < len(starts) and starts[group] < taken + _BATCH:
+                        for place in places:
+                            if sums is not None and sums[group, place] != _chunk_sum(raw, layout, group, place):
+                                raise ValueError(f"the check sum of {file.schema_arrow.names[place]} does not fit")
+                        group += 1
+                    batch = next(reader, None)
+                    if batch is None:
+                        raise ValueError("rows are missing")
+                    taken += batch.num_rows
                     # Parquet gives columns in the file's order; ours is the caller's.
-                    yield batch if names is None else batch.select(names)
-        except (pa.ArrowException, OSError) as error:
+                    yield batch.select(names)
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise BankError(f"{self.path} is damaged ({_first_line(error)}); extract it again.") from None
 
     def to_pandas(self) -> pd.DataFrame:
@@ -362,9 +453,10 @@ class FeatureBank:
             import pandas  # noqa: F401
         except ImportError:
             raise BankError("to_pandas() needs pandas; install hybridfer[pandas].") from None
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        return pq.read_table(self.path).to_pandas()
+        return pa.Table.from_batches(self.batches(), pq.read_schema(self.path)).to_pandas()
 
 
 def is_bank(path: str | os.PathLike[str]) -> bool:
@@ -373,9 +465,11 @@ def is_bank(path: str | os.PathLike[str]) -> bool:
     import pyarrow.parquet as pq
 
     try:
-        return METADATA_KEY in (pq.read_schema(path).metadata or {})
+        return _read_seal(path) is not None or METADATA_KEY in (pq.read_schema(path).metadata or {})
     except (pa.ArrowException, OSError):
         return False
+    except ValueError:
+        return True  # damaged, as opening it will say
 
 
 def _read_head(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -385,9 +479,13 @@ def _read_head(path: Path) -> tuple[dict[str, Any], list[str]]:
     if not path.exists():
         raise BankError(f"There is no feature bank {path}; make it with hybridfer extract … -o {path}.")
     try:
-        schema = pq.read_schema(path)
+        _read_seal(path)
+        with pq.ParquetFile(path) as file:
+            schema, rows = file.schema_arrow, file.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
         raise BankError(f"{path} is not a whole Parquet file ({_first_line(error)}); extract it again.") from None
+    except ValueError as error:
+        raise BankError(f"{path} is damaged ({error}); extract it again.") from None
     metadata = schema.metadata or {}
     if METADATA_KEY not in metadata:
         raise BankError(f"{path} is Parquet but no feature bank: it lacks hybridfer's head. Use hybridfer extract.")
@@ -395,7 +493,7 @@ def _read_head(path: Path) -> tuple[dict[str, Any], list[str]]:
         head = json.loads(metadata[METADATA_KEY])
         version = int(head["schema"])
         if version <= SCHEMA:
-            _ = head["blocks"], head["faces"], head["fingerprint"]
+            _ = head["blocks"], head["faces"], head["fingerprint"], head["rows"]
     except (ValueError, KeyError, TypeError) as error:
         raise BankError(f"{path} has a damaged head ({error!r}); extract it again.") from None
     if version > SCHEMA:
@@ -405,6 +503,10 @@ def _read_head(path: Path) -> tuple[dict[str, Any], list[str]]:
     lost = [name for name in (*BANK_COLUMNS, *head["blocks"]) if name not in schema.names]
     if lost:
         raise BankError(f"{path} lacks the columns {', '.join(lost)} that its head names; extract it again.")
+    if rows != head["rows"]:
+        raise BankError(
+            f"{path} has {rows} rows and its head says {head['rows']}, so another program changed it; extract it again."
+        )
     return head, list(schema.names)
 
 

@@ -5,6 +5,9 @@ version, the versions of the libraries it rests on, and the hash of its weights;
 vectors of a stretch of faces are kept together in one *pack*, because joblib needs most of a millisecond to read an
 entry: read row by row, the cache would be slower than most descriptors. A pack is never changed, so runs can share
 the cache. It is private and disposable; the bank is what people share.
+
+A cache may be damaged, full, or emptied by another run at any moment, and joblib then raises whatever it meets. None of
+it concerns the user: what cannot be read is computed again, what cannot be written is not kept.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import numpy.typing as npt
 
 from hybridfer.bank.bank import block_card
 from hybridfer.descriptors.base import Descriptor
+from hybridfer.media.images import quiet
 from hybridfer.types import Pixels
 
 
@@ -44,6 +48,11 @@ def content_key(crop: Pixels) -> str:
     digest = hashlib.sha256(repr(crop.shape).encode())
     digest.update(np.ascontiguousarray(crop).data)
     return digest.hexdigest()
+
+
+def _check_sum(key: str, vector: npt.NDArray[Any]) -> int:
+    """Return a check sum that binds a vector to its face."""
+    return zlib.crc32(vector.tobytes(), zlib.crc32(key.encode()))
 
 
 def _remember(pack: str, vectors: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
@@ -108,7 +117,7 @@ class FeatureCache:
     def _stored(self) -> Any:
         from joblib import Memory
 
-        return Memory(self.folder, mmap_mode="r", verbose=0).cache(_remember, ignore=["vectors"])
+        return Memory(str(self.folder), mmap_mode="r", verbose=0).cache(_remember, ignore=["vectors"])
 
     def get(self, descriptor: Descriptor, keys: Sequence[str]) -> dict[int, npt.NDArray[Any]]:
         """Return the vectors that are there: position in `keys` to ``(length,)`` vector.
@@ -126,27 +135,28 @@ class FeatureCache:
         for pack, places in wanted.items():
             vectors = self._load(pack)
             if vectors is None or vectors.shape[1:] != (descriptor.length,) or vectors.dtype != descriptor.dtype:
-                continue
+                vectors = np.empty((0, descriptor.length), descriptor.dtype)
             for position, row, check in places:
-                if row < len(vectors) and zlib.crc32(vectors[row]) == check:
+                if row < len(vectors) and _check_sum(keys[position], vectors[row]) == check:
                     found[position] = vectors[row]
+            if any(position not in found for position, _, _ in places):
+                # Its entry would stand before that of the pack which is about to take its place.
+                with suppress(OSError):
+                    (self._index_folder(identity) / f"{pack}.json").unlink()
         return found
 
     def put(self, descriptor: Descriptor, keys: Sequence[str], vectors: npt.NDArray[Any]) -> None:
         """Keep the ``(n, length)`` vectors of `n` faces. A full disk or a folder that cannot be written is no error."""
         identity = Identity.of(descriptor)
         pack = hashlib.sha256("".join([identity.key, *keys]).encode()).hexdigest()
-        vectors = np.ascontiguousarray(vectors)
-        checks = [zlib.crc32(row) for row in vectors]
+        checks = [_check_sum(key, vector) for key, vector in zip(keys, vectors, strict=True)]
         folder = self._index_folder(identity)
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             head = {"spec": identity.spec, "version": identity.version, "weights": identity.weights}
             _write(folder / "identity.json", {**head, "libraries": dict(identity.libraries)})
-            # What an earlier, broken run left under this name would be returned instead of the vectors.
-            if self._stored.check_call_in_cache(pack, None):
-                self._stored.call_and_shelve(pack, None).clear()
-            self._stored(pack, vectors)
+            if not self._store(pack, np.ascontiguousarray(vectors)):
+                return
             _write(folder / f"{pack}.json", {"keys": list(keys), "checks": checks})
         index = self._index(identity)
         with self._lock:
@@ -154,24 +164,31 @@ class FeatureCache:
 
     def identities(self) -> Iterator[tuple[Identity, Path]]:
         """Yield what the cache holds vectors of, and the folder of each one's index."""
-        for head in sorted((self.folder / "index").glob("*/identity.json")):
-            record = _read(head)
-            if record is not None:
+        for head in _files(self.folder / "index", "*/identity.json"):
+            identity = None
+            with suppress(Exception):
+                record = _read(head)
                 libraries = tuple(sorted(record["libraries"].items()))
-                yield Identity(record["spec"], record["version"], libraries, record["weights"]), head.parent
+                identity = Identity(record["spec"], record["version"], libraries, record["weights"])
+            if identity is not None and identity.key == head.parent.name:
+                yield identity, head.parent
 
     def info(self) -> list[dict[str, Any]]:
         """Return a row for everything kept: spec, version, faces, packs."""
         rows = []
-        for identity, folder in self.identities():
-            packs = [r for r in map(_read, folder.glob("*.json")) if r is not None and "keys" in r]
-            faces = len({key for record in packs for key in record["keys"]})
-            rows.append({"spec": identity.spec, "version": identity.version, "faces": faces, "packs": len(packs)})
+        for identity, _ in self.identities():
+            index = self._index(identity)
+            packs = {pack for pack, _, _ in index.values()}
+            rows.append({"spec": identity.spec, "version": identity.version, "faces": len(index), "packs": len(packs)})
         return rows
 
     def size(self) -> int:
         """Return the bytes the cache takes on disk."""
-        return sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file()) if self.folder.is_dir() else 0
+        found = 0
+        for file in _files(self.folder, "**/*"):
+            with suppress(OSError):
+                found += file.stat().st_size if file.is_file() else 0
+        return found
 
     def why(self, descriptor: Descriptor, crop: Pixels) -> str:
         """Return in words why this face's vector is or is not in the cache."""
@@ -206,34 +223,51 @@ class FeatureCache:
         with self._lock:
             if identity not in self._indexes:
                 index: dict[str, tuple[str, int, int]] = {}
-                for file in self._index_folder(identity).glob("*.json"):
-                    record = _read(file) if file.name != "identity.json" else None
-                    if record is not None:
-                        pairs = zip(record["keys"], record["checks"], strict=False)
-                        index.update({key: (file.stem, row, check) for row, (key, check) in enumerate(pairs)})
+                for file in _files(self._index_folder(identity), "*.json"):
+                    if file.name != "identity.json":
+                        with suppress(Exception):
+                            record = _read(file)
+                            pairs = enumerate(zip(record["keys"], record["checks"], strict=True))
+                            index.update({key: (file.stem, row, check) for row, (key, check) in pairs})
                 self._indexes[identity] = index
             return self._indexes[identity]
 
-    def _load(self, pack: str) -> npt.NDArray[Any] | None:
-        import warnings
-
-        with suppress(OSError, ValueError, EOFError, KeyError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # joblib warns of a damaged entry; we compute it again
+    def _store(self, pack: str, vectors: npt.NDArray[Any]) -> bool:
+        """Keep the vectors of a pack, and return whether that went well."""
+        with suppress(Exception), quiet():
+            # What an earlier, broken run left under this name would be returned instead of the vectors.
             if self._stored.check_call_in_cache(pack, None):
-                vectors = self._stored(pack, None)
+                self._stored.call_and_shelve(pack, None).clear()
+            kept = self._stored.call_and_shelve(pack, vectors)
+            if self._stored.check_call_in_cache(pack, None):
+                return True
+            kept.clear()  # half of it may lie there
+        return False
+
+    def _load(self, pack: str) -> npt.NDArray[Any] | None:
+        with suppress(Exception), quiet():
+            if self._stored.check_call_in_cache(pack, None):
+                # Called, joblib would print a traceback of a damaged entry and remember None instead.
+                vectors = self._stored.call_and_shelve(pack, None).get()
                 return vectors if isinstance(vectors, np.ndarray) and vectors.ndim == 2 else None
         return None
 
 
-def _read(file: Path) -> dict[str, Any] | None:
-    try:
-        record = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """Return files in order; none where another run empties the folder just now."""
+    with suppress(OSError):
+        return sorted(folder.glob(pattern))
+    return []
+
+
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text("utf-8"))
 
 
 def _write(file: Path, record: dict[str, Any]) -> None:
     beside = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
-    beside.write_text(json.dumps(record), "utf-8")
-    beside.replace(file)
+    try:
+        beside.write_text(json.dumps(record), "utf-8")
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)

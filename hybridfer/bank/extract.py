@@ -147,9 +147,10 @@ def build_bank(
     Raises
     ------
     OutputError
-        If `output` exists, or parts of a killed run do and neither `resume` nor `overwrite` is given.
+        If `output` exists, another run is writing it, or parts of a killed run are there and neither `resume` nor
+        `overwrite` is given.
     """
-    path = check_output(output, overwrite)
+    path = check_output(output, overwrite or resume)
     blocks = {d.spec: block_card(d) for d in plan.descriptors}
     schema = bank_schema(blocks, manifest.columns)
     provenance = {
@@ -161,8 +162,10 @@ def build_bank(
         "notes": list(manifest.notes),
         "blocks": blocks,
     }
-    parts = Parts(path.with_name(path.name + ".parts"), json.dumps(provenance, sort_keys=True))
-    parts.prepare(resume, overwrite)
+    columns = {name: kind.__name__ for name, kind in manifest.columns.items()}
+    parts = Parts(path, json.dumps([provenance, plan.faces, columns], sort_keys=True))
+    overwrite = overwrite or (resume and parts.joined())
+    check_output(output, overwrite)
 
     def keep(chunk: FeatureChunk, key: tuple[int, str]) -> int:
         batch = to_batch(chunk, schema)
@@ -183,21 +186,23 @@ def build_bank(
             else:
                 yield key, items
 
-    for _, n in run_stretches(stretches(), plan, jobs, keep):
-        if progress is not None:
-            progress(n + known)
-            known = 0
-    counts: Counter[str] = Counter()
-    fingerprint = Fingerprint(blocks)
-    for key in todo:
-        part = parts.read(key)
-        fingerprint.add(part.schema.metadata[b"digests"], int(part.schema.metadata[b"faces"]))
-        counts.update(part.column("status").to_pylist())
-    with replacing(path, overwrite) as beside:
-        write_bank(beside, schema, provenance, fingerprint, (parts.read(key) for key in todo))
-        if turn is not None:
-            turn(beside)
-    parts.remove()
+    with parts.prepared(resume, overwrite):
+        for _, n in run_stretches(stretches(), plan, jobs, keep):
+            if progress is not None:
+                progress(n + known)
+                known = 0
+        counts: Counter[str] = Counter()
+        fingerprint = Fingerprint(blocks)
+        for key in todo:
+            part = parts.read(key)
+            fingerprint.add(part.schema.metadata[b"digests"], int(part.schema.metadata[b"faces"]))
+            counts.update(part.column("status").to_pylist())
+        with replacing(path, overwrite) as beside:
+            write_bank(beside, schema, provenance, fingerprint, (parts.read(key) for key in todo))
+            if turn is not None:
+                turn(beside)
+            parts.join(beside)
+        parts.remove()
     return dict(counts)
 
 

@@ -18,7 +18,8 @@ import numpy as np
 
 from hybridfer.errors import DatasetError, PictureError
 from hybridfer.labels import canonical_split
-from hybridfer.types import Picture
+from hybridfer.media.images import file_stamp
+from hybridfer.types import Item, Picture
 
 SIDE = 48
 
@@ -30,6 +31,8 @@ class PixelRow:
     path: str
     offset: int
     column: int
+    counted: tuple[int, ...] | None = None
+    """The file's stamp when its rows were counted; a row is not read from one that has changed since."""
 
     def read(self) -> Picture:
         """Return the 48x48 picture with three equal channels; its hash is over the 2,304 grey bytes."""
@@ -39,6 +42,8 @@ class PixelRow:
                 line = file.readline()
         except OSError as error:
             raise PictureError(f"{self.path} cannot be opened: {error.strerror}; check the path.") from None
+        if self.counted not in (None, file_stamp(self.path)):
+            raise PictureError(f"{self.path} has changed since its rows were counted; run again.")
         fields = line.rstrip(b"\r\n").split(b",")
         numbers = fields[self.column].strip(b'" ') if self.column < len(fields) else b""
         if numbers.translate(None, b"0123456789 "):
@@ -51,6 +56,10 @@ class PixelRow:
         grey = values.astype(np.uint8)
         pixels = np.repeat(grey.reshape(SIDE, SIDE, 1), 3, axis=2)
         return Picture(pixels, hashlib.sha256(grey.tobytes()).hexdigest())
+
+    def stamp(self) -> tuple[int, ...] | None:
+        """Return the csv file's :func:`~hybridfer.media.images.file_stamp`, when its rows were counted if known."""
+        return self.counted or file_stamp(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,10 @@ class NamedRow:
             raise PictureError(f"{self.path} has {len(rows)} rows, so none of number {self.index} (they count from 0).")
         return PixelRow(self.path, rows[self.index], column).read()
 
+    def stamp(self) -> tuple[int, ...] | None:
+        """Return the csv file's :func:`~hybridfer.media.images.file_stamp`."""
+        return file_stamp(self.path)
+
 
 def named_row(text: str) -> NamedRow | None:
     """Return the row that ``FILE.csv#NUMBER`` names, or None where the text is the name of a file."""
@@ -82,9 +95,18 @@ def named_row(text: str) -> NamedRow | None:
 
 
 def header(path: Path) -> list[str]:
-    """Return the names of a csv file's columns, without the spaces round them."""
-    with path.open("rb") as file:
-        first = file.readline(10_000).decode("utf-8-sig", "replace")
+    """Return the names of a csv file's columns, without the spaces round them.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            first = file.readline(100_000).decode("utf-8-sig", "replace")
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be opened: {error.strerror}; check its permissions.") from None
     return [name.strip() for name in next(csv.reader([first]), [])]
 
 
@@ -148,6 +170,26 @@ def scan(path: Path, names: Sequence[str], order: Sequence[str]) -> Iterator[Pix
                 yield PixelRecord(index, offset, label, split)
                 index += 1
             offset += len(line)
+
+
+def pixel_items(path: Path, order: Sequence[str]) -> list[Item]:
+    """Return an item for every row of a csv file; `order` says what its numbers mean, see :func:`scan`.
+
+    Raises
+    ------
+    DatasetError
+        If there is no column ``pixels``, no row, or an emotion or a split is unknown.
+    """
+    names = pixel_columns(path)
+    column = names.index("pixels")
+    counted = file_stamp(path)
+    items = [
+        Item(f"{path}#{row.index}", PixelRow(str(path), row.offset, column, counted), label=row.label, split=row.split)
+        for row in scan(path, names, order)
+    ]
+    if not items:
+        raise DatasetError(f"{path} has a header and no rows; fetch it again.")
+    return items
 
 
 @lru_cache(maxsize=4)

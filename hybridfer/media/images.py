@@ -14,6 +14,8 @@ import re
 import stat
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,10 +36,21 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 64_000_000
 """Pictures of more pixels than this are not decoded; 8,000 x 8,000 is the largest square."""
 
+MAX_SCANNED = 100 * MAX_PIXELS
+"""Pixels times scans of a progressive JPEG that are decoded: about three seconds; a scan over nothing is 100 bytes."""
+
 MAX_BYTES = 1 << 29
 """Files larger than this are not opened."""
 
 _warnings_lock = threading.Lock()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let no library warn; threads take turns, because the filter is the whole process's."""
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def read_image(path: str | os.PathLike[str]) -> Picture:
@@ -78,17 +91,41 @@ class FileSource:
         """Return the decoded picture; see :func:`read_image`."""
         return read_image(self.path)
 
+    def stamp(self) -> tuple[int, ...] | None:
+        """Return the file's :func:`file_stamp`."""
+        return file_stamp(self.path)
+
+
+def file_stamp(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
+    """Return what shows, without reading it, that a file has changed: its size and the times of its last changes.
+
+    None where there is no such file. The last of the times is that of its rights, so that a file which may be read at
+    last is another.
+    """
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise PictureError("This is a folder; expected a picture file.")
-        if not stat.S_ISREG(status.st_mode):
-            raise PictureError("This is not a regular file; expected a picture file.")
-        if status.st_size > MAX_BYTES:
-            raise PictureError(f"The file has {status.st_size} bytes; at most {MAX_BYTES} are read. Make it smaller.")
-        return path.read_bytes()
+        for _ in range(2):
+            status = path.stat()
+            if stat.S_ISDIR(status.st_mode):
+                raise PictureError("This is a folder; expected a picture file.")
+            if not stat.S_ISREG(status.st_mode):
+                raise PictureError("This is not a regular file; expected a picture file.")
+            if status.st_size > MAX_BYTES:
+                raise PictureError(
+                    f"The file has {status.st_size} bytes; at most {MAX_BYTES} are read. Make it smaller."
+                )
+            before = file_stamp(path)
+            data = path.read_bytes()
+            if file_stamp(path) == before:
+                return data
+        raise PictureError("The file changed while it was read, twice; run again when nothing writes to it.")
     except FileNotFoundError:
         if path.is_symlink():
             raise PictureError(f"This is a link to {path.readlink()}, which does not exist; mend the link.") from None
@@ -103,14 +140,21 @@ def _decode(data: bytes) -> Pixels:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        # Pillow speaks up about large pictures before we can look at the size; the filter is process-wide, so lock it.
-        with _warnings_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        # Pillow speaks up about large pictures before we can look at the size.
+        with quiet():
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise _too_large(width * height)
-        image.load()
+        scans = data.count(b"\xff\xda") if image.info.get("progressive") else 1
+        if width * height * scans > MAX_SCANNED:
+            raise PictureError(
+                f"The picture is drawn in {scans} scans, which would take long; save it again with fewer."
+            )
+        with quiet() if image.format == "TIFF" else nullcontext():  # its reader speaks up about tags while it loads
+            image.load()
+        with quiet():
+            image.getexif()
         ImageOps.exif_transpose(image, in_place=True)
         return _to_rgb(image)
     except PictureError:
@@ -137,7 +181,7 @@ def _to_rgb(image: Image.Image) -> Pixels:
     from PIL import Image
 
     if image.mode.startswith("I"):
-        return _grey_to_rgb((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+        return _grey_to_rgb((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
     if image.mode == "F":
         raise PictureError("The picture holds floating-point values; save it with 8 or 16 bits a channel.")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

@@ -80,6 +80,7 @@ def test_it_counts_and_forgets(filled: FeatureCache, tmp_path: Path) -> None:
     assert filled.size() > 4 * 16
     filled.clear()
     assert filled.get(Means(), KEYS) == {} and FeatureCache(tmp_path).info() == []
+    assert not list(tmp_path.rglob("*.pkl"))
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:

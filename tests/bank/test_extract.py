@@ -88,6 +88,48 @@ def test_parts_of_another_plan_are_not_taken(face_folder: Path, tmp_path: Path) 
     assert FeatureBank.open(tmp_path / "a.parquet").X("means").shape == (40, 5)
 
 
+def test_parts_made_by_another_rule_for_faces_or_of_other_columns_are_not_taken(
+    face_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"{file},1" for file in sorted(face_folder.rglob("*.png"))]
+    table = tmp_path / "m.csv"
+    table.write_text("\n".join(["path,age", *lines]))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(module, "write_bank", killed)
+        build_bank(read_inputs([table]), plan(), tmp_path / "a.parquet", jobs=1)
+    # One row's age is now half a year more, which makes another type of all of them.
+    table.write_text("\n".join(["path,age", *lines[:-1], lines[-1] + ".5"]))
+    for changed in (plan(), plan(faces="all")):
+        Means.asked.clear()
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(module, "write_bank", killed)
+            build_bank(read_inputs([table]), changed, tmp_path / "a.parquet", jobs=1, resume=True)
+        assert sum(Means.asked) == 40
+    build_bank(read_inputs([table]), plan(), tmp_path / "a.parquet", jobs=1, resume=True)
+    assert FeatureBank.open(tmp_path / "a.parquet").column("age").tolist() == [1.0] * 39 + [1.5]
+
+
+def test_a_part_that_lost_its_end_is_made_anew(
+    face_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(module, "write_bank", killed)
+        build_bank(read_inputs([face_folder]), plan(), tmp_path / "a.parquet", jobs=1)
+    empty, cut, *_ = sorted((tmp_path / "a.parquet.parts").glob("*.arrow"))
+    empty.write_bytes(b"")
+    cut.write_bytes(cut.read_bytes()[:-20])
+    Means.asked.clear()
+    build_bank(read_inputs([face_folder]), plan(), tmp_path / "a.parquet", jobs=1, resume=True)
+    assert sum(Means.asked) == 14 and len(FeatureBank.open(tmp_path / "a.parquet")) == 40
+
+
 def test_an_output_is_replaced_only_when_told(face_folder: Path, tmp_path: Path) -> None:
     manifest = read_inputs([face_folder])
     build_bank(manifest, plan(), tmp_path / "a.parquet")
