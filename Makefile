@@ -43,8 +43,9 @@ check: lint type test docs dist-check ## everything that must hold before a comm
 bench: $(READY) ## the benchmarks, one after the other; results in benchmarks/results/
 	$(BIN)/python -m benchmarks.run
 
-docs: $(READY) ## the examples in docstrings and the README
-	$(BIN)/python -m pytest -q --doctest-modules hybridfer tests/test_readme.py
+docs: $(READY) ## makes the pages of commands and of the catalogue; tests every page, the docstrings and the README
+	$(BIN)/python docs/make.py
+	$(BIN)/python -m pytest -q --doctest-modules hybridfer tests/test_readme.py tests/docs
 
 dist-check: $(READY) ## builds the wheel and installs it into an empty virtual environment
 	rm -rf build dist
@@ -53,6 +54,7 @@ dist-check: $(READY) ## builds the wheel and installs it into an empty virtual e
 	build/clean/bin/pip install --quiet --constraint constraints.txt torch
 	build/clean/bin/pip install --quiet --constraint constraints.txt dist/*.whl
 	build/clean/bin/hybridfer --version
+	build/clean/bin/hybridfer doctor --quiet
 	build/clean/bin/hybridfer demo -o build/clean-demo --overwrite --quiet
 
 clean: ## throws away what can be made again

@@ -19,6 +19,7 @@ COMMANDS = Registry(
         "bank": "hybridfer.commands.bank:bank",
         "cache": "hybridfer.commands.cache:cache",
         "demo": "hybridfer.commands.demo:demo",
+        "doctor": "hybridfer.commands.doctor:doctor",
         "evaluate": "hybridfer.commands.evaluate:evaluate",
         "extract": "hybridfer.commands.extract:extract",
         "list": "hybridfer.commands.list:list_names",
