@@ -18,6 +18,7 @@ COMMANDS = Registry(
     {
         "bank": "hybridfer.commands.bank:bank",
         "cache": "hybridfer.commands.cache:cache",
+        "datasets": "hybridfer.commands.datasets:datasets",
         "demo": "hybridfer.commands.demo:demo",
         "doctor": "hybridfer.commands.doctor:doctor",
         "evaluate": "hybridfer.commands.evaluate:evaluate",

@@ -18,6 +18,7 @@ LABEL_SETS: dict[str, tuple[str, ...]] = {
     "rafdb": ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"),
     "affectnet": ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"),
     "ckplus": ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"),
+    "ckextended": ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt"),
 }
 """Each data set's native order, canonical words: what its numbers mean, counted from :func:`first_number`."""
 
@@ -50,6 +51,9 @@ WORDS = {
     "contemptuous": "contempt",
 }
 """Words seen in data sets and folders, lower case, and the canonical label of each."""
+
+SPLITS = ("train", "val", "test")
+"""The splits, in order."""
 
 SPLIT_ALIASES = {
     "train": "train",

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -29,6 +29,8 @@ from hybridfer.tables import open_output, replacing, write_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from hybridfer.schemas import Schema
 
 FORMATS = ("csv", "jsonl", "npz", "mat")
 
@@ -56,35 +58,74 @@ def write_mat(bank: FeatureBank, path: str | os.PathLike[str]) -> None:
         savemat(file, _arrays(bank, names), long_field_names=True, do_compression=True)
 
 
-def write_table(bank: FeatureBank, stream: TextIO, form: str, features: bool = True) -> None:
-    """Write every row of a bank as ``csv`` or ``jsonl``, with or without its features."""
+def write_table(
+    bank: FeatureBank, stream: TextIO, form: str, features: bool = True, schema: Schema | None = None
+) -> None:
+    """Write every row of a bank as ``csv`` or ``jsonl``, with or without its features, in the columns of a schema.
+
+    What another tool measured is part of its table, and is written with the tool's names whenever a schema is asked
+    for.
+    """
+    if schema is not None:
+        write_rows(stream, form, *_peer_table(bank, features, schema))
+        return
     names = list(bank.column_names)
     lengths = {name: card["length"] for name, card in bank.blocks.items()} if features else {}
-    batches = (flat_rows(chunk, form == "csv") for chunk in chunks(bank, features))
+    batches = (flat_rows(chunk, form == "csv") for chunk in chunks(bank, list(lengths)))
     write_rows(stream, form, [*names, *block_columns(lengths, form == "csv")], batches)
 
 
-def convert_bank(bank: FeatureBank, output: str | None, form: str, overwrite: bool = False) -> None:
+def _peer_table(
+    bank: FeatureBank, features: bool, schema: Schema
+) -> tuple[list[str], Iterator[Iterator[dict[str, Any]]]]:
+    """Return the columns and the rows of a bank as a table of another tool."""
+    from hybridfer.schemas.table import peer_rows
+
+    cards = {name: card for name, card in bank.blocks.items() if features or "columns" in card}
+    names = {name: card.get("columns") or block_columns({name: card["length"]}, True) for name, card in cards.items()}
+    columns, rows = peer_rows(
+        schema,
+        bank.rows(),
+        table=bank.provenance.get("table"),
+        blocks=list(chain.from_iterable(names.values())),
+    )
+
+    def filled(chunk: FeatureChunk) -> Iterator[dict[str, Any]]:
+        values: dict[int, dict[str, Any]] = {i: {} for i in chunk.ok}
+        for name, block in chunk.blocks.items():
+            for i, vector in zip(chunk.ok, block.tolist(), strict=True):
+                values[i].update(zip(names[name], vector, strict=True))
+        return ({**row, **values.get(i, {})} for i, row in enumerate(islice(rows, len(chunk.rows))))
+
+    return columns, (filled(chunk) for chunk in chunks(bank, list(cards)))
+
+
+def convert_bank(
+    bank: FeatureBank, output: str | None, form: str, overwrite: bool = False, schema: Schema | None = None
+) -> None:
     """Write a bank in another form; rows may go to stdout, archives need a file.
 
     Raises
     ------
     OutputError
-        If an archive is to go to stdout, or the output exists and `overwrite` is False.
+        If an archive is to go to stdout or to have the columns of a schema, or the output exists and `overwrite` is
+        False.
     """
     if form in ("csv", "jsonl"):
         with open_output(output, overwrite) as stream:
-            write_table(bank, stream, form)
+            write_table(bank, stream, form, schema=schema)
         return
+    if schema is not None:
+        raise OutputError(f"Columns of {schema.tool} are those of a table; a {form} file has none. Use csv or jsonl.")
     if output is None or output == "-":
         raise OutputError(f"A {form} file cannot go to standard output; name it with -o.")
     with replacing(output, overwrite) as beside:
         (write_npz if form == "npz" else write_mat)(bank, beside)
 
 
-def chunks(bank: FeatureBank, features: bool = True) -> Iterator[FeatureChunk]:
-    """Yield a bank's rows a batch at a time."""
-    blocks = list(bank.blocks) if features else []
+def chunks(bank: FeatureBank, blocks: Sequence[str] | None = None) -> Iterator[FeatureChunk]:
+    """Yield a bank's rows a batch at a time, with the features of some blocks; of all when not given."""
+    blocks = list(bank.blocks) if blocks is None else blocks
     for batch in bank.batches([*bank.column_names, *blocks]):
         rows = batch.select(list(bank.column_names)).to_pylist()
         yield FeatureChunk(rows, {name: matrix(batch.column(name)) for name in blocks})

@@ -43,7 +43,7 @@ def summary_text(summary: dict[str, Any]) -> str:
         f"  data set  {summary['dataset']}; detector {detector}",
     ]
     for name, card in summary["blocks"].items():
-        libraries = ", ".join(f"{library} {v}" for library, v in card["libraries"].items())
+        libraries = ", ".join(f"{library} {v}" for library, v in card["libraries"].items()) or card.get("made_by", "")
         lines.append(f"  block     {name}  ({card['length']} {card['dtype']}, version {card['version']}; {libraries})")
     lines += [f"  note      {note}" for note in summary["notes"]]
     lines.append(f"  content   {summary['fingerprint']}, written by hybridfer {summary['hybridfer']}")

@@ -118,9 +118,22 @@ def readme(card: Mapping[str, Any]) -> str:
     )
     blocks = [
         f"| `{name}` | {block['version']} | {block['length']} | "
-        f"{', '.join(f'{library} {number}' for library, number in block['libraries'].items())} |"
+        f"{', '.join(f'{k} {v}' for k, v in block['libraries'].items()) or block.get('made_by', '')} |"
         for name, block in card["blocks"].items()
     ]
+    tools = sorted({block["made_by"] for block in card["blocks"].values() if "made_by" in block})
+    use = [
+        "    hybridfer svm-predict THIS_FOLDER photos/ --format jsonl",
+        "",
+        f"On pictures {detector}, unless `--detector` says otherwise. It was trained on {crops}.",
+    ]
+    if tools:
+        use = [
+            "    hybridfer bank import TABLE -o BANK",
+            "    hybridfer svm-predict THIS_FOLDER BANK --format jsonl",
+            "",
+            f"TABLE is what {' and '.join(tools)} wrote of the pictures: the model cannot describe pictures itself.",
+        ]
     rare = min(training["classes"].items(), key=lambda pair: pair[1])
     parts = [
         "# An SVM on hybrid features, by hybridfer",
@@ -130,9 +143,7 @@ def readme(card: Mapping[str, Any]) -> str:
         "",
         "## Use",
         "",
-        "    hybridfer svm-predict THIS_FOLDER photos/ --format jsonl",
-        "",
-        f"On pictures {detector}, unless `--detector` says otherwise. It was trained on {crops}.",
+        *use,
         "",
         "## Features",
         "",

@@ -158,6 +158,12 @@ class Model:
         from hybridfer.bank.bank import block_card
         from hybridfer.bank.describe import choose_detector, describe_inputs, make_descriptors
 
+        for name, block in self.blocks.items():
+            if "made_by" in block:
+                raise ModelError(
+                    f"The model was trained on {name}, which {block['made_by']} makes and hybridfer does not; run "
+                    f"{block['made_by']} on the pictures, then hybridfer bank import TABLE -o BANK, and give BANK."
+                )
         descriptors = make_descriptors(list(self.blocks), device=device)
         self._check_blocks({d.spec: block_card(d) for d in descriptors}, f"this hybridfer {__version__}")
         chunks = describe_inputs(
@@ -278,16 +284,16 @@ class Model:
             if name not in found:
                 near = [other for other in found if found[other]["name"] == wanted["name"]]
                 other = f" It has {', '.join(near)}." if near else ""
-                raise ModelError(
-                    f"The model was trained on {name}, which {where} lacks.{other} Extract with -f {name}, "
-                    "or train anew."
-                )
+                how = "Import a table that has it" if "made_by" in wanted else f"Extract with -f {name}"
+                raise ModelError(f"The model was trained on {name}, which {where} lacks.{other} {how}, or train anew.")
             for key, word in (("version", "version"), ("length", "length"), ("weights", "weights")):
                 if found[name][key] != wanted[key]:
+                    how = f"Extract again with the model's hybridfer ({self.card['hybridfer']})"
+                    if "made_by" in wanted:
+                        how = f"Import a table of the {wanted['made_by']} it learnt from"
                     raise ModelError(
                         f"The model was trained on {name} of {word} {wanted[key]}, and {where} has {word} "
-                        f"{found[name][key]}: other numbers. Extract again with the model's hybridfer "
-                        f"({self.card['hybridfer']}), or train anew."
+                        f"{found[name][key]}: other numbers. {how}, or train anew."
                     )
 
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hybridfer import __version__
 from hybridfer.classify.model import Model
 from hybridfer.errors import ModelError
-from hybridfer.labels import EXPRESSIONS, class_order, probability_columns
-from hybridfer.tables import json_line, open_output, write_parquet, write_rows
+from hybridfer.labels import EXPRESSIONS, class_order, label_numbers, probability_columns
+from hybridfer.tables import check_output, json_line, open_output, write_parquet, write_rows
 from hybridfer.types import BANK_COLUMNS, ROW_COLUMNS
 
+if TYPE_CHECKING:
+    from hybridfer.schemas import Schema
+
 _ROWS_AT_ONCE = 64
+
+_NUMBERS = ("label_number", "true_label_number")
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,8 @@ class Predictions:
     notes: list[str]
 
 
-def prediction_columns(classes: Sequence[str], own: Sequence[str] = ()) -> list[str]:
-    """Return the columns of a table of predictions; `own` are the user's.
+def prediction_columns(classes: Sequence[str], own: Sequence[str] = (), numbered: bool = False) -> list[str]:
+    """Return the columns of a table of predictions, with labels as numbers too if `numbered`; `own` are the user's.
 
     The seven expressions always stand there, in their order, when all classes are expressions; a model that lacks one
     leaves its column empty. Models of other classes have ``p_<class>``.
@@ -41,7 +46,8 @@ def prediction_columns(classes: Sequence[str], own: Sequence[str] = ()) -> list[
     columns = probability_columns(classes)
     if all(label == column for label, column in columns.items()):
         columns = probability_columns(class_order([*EXPRESSIONS, *classes]))
-    return list(dict.fromkeys([*ROW_COLUMNS, *columns.values(), "label", "confidence", "true_label", *own]))
+    predicted = [*columns.values(), "label", "confidence", "true_label", *(_NUMBERS if numbered else ())]
+    return list(dict.fromkeys([*ROW_COLUMNS, *predicted, *own]))
 
 
 def write_predictions(
@@ -50,6 +56,7 @@ def write_predictions(
     output: str | None = None,
     form: str = "csv",
     *,
+    schema: Schema | None = None,
     overwrite: bool = False,
     provenance: bool = False,
     labels: str = "auto",
@@ -69,11 +76,14 @@ def write_predictions(
     output : str, optional
         Where to; stdout when not given or ``-``.
     form : {"csv", "jsonl", "parquet"}
+    schema : Schema, optional
+        The columns of another tool, ours behind them; such rows are held in memory until the last is there.
     overwrite : bool
     provenance : bool
         Begin with the model's fingerprint: a comment line in CSV, a line of its own in JSON lines, metadata in Parquet.
     labels, dataset, label_set, nul, stdin
-        How pictures are read, see :func:`hybridfer.datasets.inputs.read_inputs`.
+        How pictures are read, see :func:`hybridfer.datasets.inputs.read_inputs`. With `label_set`, the rows have the
+        columns ``label_number`` and ``true_label_number``: the numbers that set gives the labels, if it does.
     **options
         As :meth:`Model.predict_inputs`.
 
@@ -101,8 +111,10 @@ def write_predictions(
         notes = list(manifest.notes)
         rows = model.predict_inputs(manifest, **options)
         detector = choose_detector(manifest, options.get("detector") or model.detector)
-    columns = prediction_columns(model.classes, own)
-    hidden = sorted(set(own) & set(prediction_columns(model.classes)))
+    numbers = None if label_set is None else label_numbers(label_set)
+    ours = prediction_columns(model.classes, numbered=numbers is not None)
+    columns = prediction_columns(model.classes, own, numbered=numbers is not None)
+    hidden = sorted(set(own) & set(ours))
     if hidden:
         notes.append(f"the column {hidden[0]!r} of the input is named as one of the predictions and is left out")
     counts: Counter[str] = Counter()
@@ -112,17 +124,30 @@ def write_predictions(
         while batch := list(islice(rows, _ROWS_AT_ONCE)):
             counts.update(row["status"] for row in batch)
             unknown.update(row["true_label"] for row in batch if row["true_label"] not in (None, *model.classes))
+            if numbers is not None:
+                for row in batch:
+                    row.update({name: numbers.get(row[name.removesuffix("_number")]) for name in _NUMBERS})
             yield batch
 
+    written: Iterable[Iterable[Mapping[str, Any]]] = batches()
+    if schema is not None:
+        from hybridfer.schemas.table import peer_rows
+
+        if output is not None and os.path.isfile(output):
+            check_output(output, overwrite)  # before the work, not after it
+        kept = [{name: row.get(name) for name in columns} for batch in written for row in batch]
+        always = [name for name in ours if name not in (*ROW_COLUMNS, "true_label", "true_label_number")]
+        columns, cells = peer_rows(schema, kept, always=always)
+        written = [list(cells)]
     head = {"model": model.fingerprint, "hybridfer": __version__}
     if form == "parquet":
-        write_parquet(output, columns, batches(), overwrite=overwrite, metadata=head if provenance else None)
+        write_parquet(output, columns, written, overwrite=overwrite, metadata=head if provenance else None)
     else:
         with open_output(output, overwrite) as stream:
             if provenance:
                 line = f"# model {head['model']}, hybridfer {__version__}" if form == "csv" else json_line(head)
                 stream.write(line + "\n")
-            write_rows(stream, form, columns, batches())
+            write_rows(stream, form, columns, written)
     if unknown:
         names = ", ".join(f"{label!r} ({n} rows)" for label, n in sorted(unknown.items()))
         notes.append(f"the model does not know the labels {names}; it knows {', '.join(model.classes)}")

@@ -8,6 +8,7 @@ import click
 
 from hybridfer.commands.options import (
     cache_option,
+    check_option,
     common_options,
     input_options,
     inputs_argument,
@@ -39,6 +40,7 @@ from hybridfer.commands.options import (
     metavar="N",
     help="Of the bootstrap, for 95 % intervals.",
 )
+@check_option
 @output_option
 @click.option("--format", "fmt", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @input_options
@@ -52,6 +54,7 @@ def evaluate(
     by: tuple[str, ...],
     missing: str,
     resamples: int,
+    check: str | None,
     output: str | None,
     overwrite: bool,
     fmt: str,
@@ -90,6 +93,7 @@ def evaluate(
         missing=missing,
         resamples=resamples,
         seed=seed,
+        check=check,
         **reading,
         cache=cache,
         strict=strict,

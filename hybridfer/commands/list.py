@@ -12,6 +12,7 @@ KINDS = {
     "networks": "hybridfer.deep:NETWORKS",
     "datasets": "hybridfer.datasets:DATASETS",
     "metrics": "hybridfer.compare:METRICS",
+    "schemas": "hybridfer.schemas:SCHEMAS",
 }
 
 
@@ -19,7 +20,7 @@ KINDS = {
 @click.argument("kind", type=click.Choice(list(KINDS)))
 @common_options
 def list_names(kind: str, **common: object) -> None:
-    """List the descriptors, detectors, networks, datasets or metrics there are, installed ones of others included.
+    """List the descriptors, detectors, networks, datasets, metrics or schemas there are, also those of other packages.
 
     \b
     Example:

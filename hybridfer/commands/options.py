@@ -11,10 +11,31 @@ from typing import Any, TypeVar, cast
 import click
 
 from hybridfer.labels import LABEL_SETS
+from hybridfer.schemas import OWN, Schema, create_schema
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 SPEC_HELP = "Descriptor or network layer, such as lbp:grid=7, hog or resnet18@layer3. Give it as often as you like."
+
+LABEL_OPTIONS = (
+    click.option(
+        "--labels",
+        type=click.Choice(["auto", "folder", "manifest", "none", "ferplus-majority", "ferplus-argmax"]),
+        default="auto",
+        show_default=True,
+        help="Where labels come from; auto takes what the data set declares.",
+    ),
+    click.option(
+        "--dataset",
+        metavar="NAME",
+        help="Layout of the inputs, such as kdef or ckplus:frames=1; recognised when not given.",
+    ),
+    click.option(
+        "--label-set",
+        type=click.Choice(sorted(LABEL_SETS)),
+        help="Read numbers as this set's labels, and leave out labels that it does not have.",
+    ),
+)
 
 
 def inputs_argument(function: F) -> F:
@@ -31,24 +52,8 @@ def input_options(function: F) -> F:
     is among them as ``stdin``.
     """
     options = [
-        click.option("-0", "nul", is_flag=True, help="Paths on stdin end with NUL instead of a line break."),
-        click.option(
-            "--labels",
-            type=click.Choice(["auto", "folder", "manifest", "none", "ferplus-majority", "ferplus-argmax"]),
-            default="auto",
-            show_default=True,
-            help="Where labels come from; auto takes what the data set declares.",
-        ),
-        click.option(
-            "--dataset",
-            metavar="NAME",
-            help="Layout of the inputs, such as kdef or ckplus:frames=1; recognised when not given.",
-        ),
-        click.option(
-            "--label-set",
-            type=click.Choice(sorted(LABEL_SETS)),
-            help="Read numbers as this set's labels, and leave out labels that it does not have.",
-        ),
+        stdin_option,
+        *LABEL_OPTIONS,
         click.option(
             "--detector", metavar="NAME", help="haar, or none: the whole picture is the face.  [default: haar]"
         ),
@@ -71,6 +76,18 @@ def input_options(function: F) -> F:
     return _apply(options, _packed(function))
 
 
+def stdin_option(function: F) -> F:
+    """``-0``."""
+    return click.option("-0", "nul", is_flag=True, help="Paths on stdin end with NUL instead of a line break.")(
+        function
+    )
+
+
+def label_options(function: F) -> F:
+    """``--labels``, ``--dataset`` and ``--label-set``: what an input is read as."""
+    return _apply(LABEL_OPTIONS, function)
+
+
 def specs_option(required: bool = True) -> Callable[[F], F]:
     """``-f SPEC``, several times."""
     return click.option("-f", "--feature", "specs", metavar="SPEC", multiple=True, required=required, help=SPEC_HELP)
@@ -90,6 +107,18 @@ def format_option(*formats: str) -> Callable[[F], F]:
     return click.option("--format", "fmt", type=click.Choice(formats), help="Guessed from OUT's ending when not given.")
 
 
+def schema_option(function: F) -> F:
+    """``--schema NAME``: whose columns the rows have; the command gets the schema, or None for our own."""
+    return click.option(
+        "--schema",
+        metavar="NAME",
+        default=OWN,
+        show_default=True,
+        callback=_schema,
+        help="Columns of hybridfer, openface or pyfeat.",
+    )(function)
+
+
 def cache_option(function: F) -> F:
     """``--no-cache``."""
     return click.option(
@@ -100,6 +129,16 @@ def cache_option(function: F) -> F:
 def strict_option(function: F) -> F:
     """``--strict``."""
     return click.option("--strict", is_flag=True, help="Stop at the first input that cannot be read.")(function)
+
+
+def check_option(function: F) -> F:
+    """``--check REPORT``."""
+    return click.option(
+        "--check",
+        type=click.Path(),
+        metavar="REPORT",
+        help="What datasets check found (its JSON): near copies count as copies too.",
+    )(function)
 
 
 def common_options(function: F) -> F:
@@ -125,6 +164,10 @@ def _some(ctx: click.Context, parameter: click.Parameter, value: int) -> int:
     if value == 0:
         raise click.BadParameter("0 threads can do no work; -1 is one a core.")
     return value
+
+
+def _schema(ctx: click.Context, parameter: click.Parameter, value: str) -> Schema | None:
+    return create_schema(value)
 
 
 def _packed(function: F) -> F:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,8 +14,12 @@ from hybridfer.commands.options import (
     inputs_argument,
     output_option,
     say,
+    schema_option,
     strict_option,
 )
+
+if TYPE_CHECKING:
+    from hybridfer.schemas import Schema
 
 
 @click.command("svm-predict")
@@ -23,6 +27,7 @@ from hybridfer.commands.options import (
 @inputs_argument
 @output_option
 @format_option("csv", "jsonl", "parquet")
+@schema_option
 @click.option("--provenance", is_flag=True, help="Begin with the model's fingerprint.")
 @input_options
 @cache_option
@@ -34,6 +39,7 @@ def svm_predict(
     output: str | None,
     overwrite: bool,
     fmt: str | None,
+    schema: Schema | None,
     provenance: bool,
     reading: dict[str, Any],
     cache: bool,
@@ -46,7 +52,8 @@ def svm_predict(
     """Predict the label of every face of INPUT, a feature bank or whatever extract reads.
 
     Rows go to standard output as CSV unless -o or --format says otherwise. The
-    model knows which features it wants and how to find the face.
+    model knows which features it wants and how to find the face. With
+    --label-set, they have the numbers that the set gives the labels too.
 
     \b
     Examples:
@@ -66,6 +73,7 @@ def svm_predict(
         output,
         form,
         overwrite=overwrite,
+        schema=schema,
         provenance=provenance,
         **reading,
         cache=cache,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hybridfer.commands.options import common_options, say
+from hybridfer.commands.options import check_option, common_options, say
 
 
 @click.command("svm-train")
@@ -29,8 +29,9 @@ from hybridfer.commands.options import common_options, say
 )
 @click.option(
     "--cv",
-    metavar="N|kfold|group|loso",
-    help="Measure: N folds of whole subjects; kfold, 5 folds of pictures; group, by that column; loso, a subject each.",
+    metavar="N|kfold|group|loso|ckplus",
+    help="Measure: N folds of whole subjects; kfold, 5 folds of pictures; group, by that column; loso, a subject each; "
+    "ckplus, 10 folds of subjects dealt by name.",
 )
 @click.option("--search", is_flag=True, help="Choose C and gamma by folds inside the training rows.")
 @click.option(
@@ -43,6 +44,7 @@ from hybridfer.commands.options import common_options, say
 @click.option(
     "--split", default="train", show_default=True, metavar="NAME", help="Rows to fit, if the bank has splits."
 )
+@check_option
 @click.option("--allow-leak", is_flag=True, help="Let folds part a subject's pictures; the model's card says so.")
 @common_options
 def svm_train(
@@ -58,6 +60,7 @@ def svm_train(
     search: bool,
     class_weight: str,
     split: str,
+    check: str | None,
     allow_leak: bool,
     jobs: int,
     seed: int,
@@ -90,6 +93,7 @@ def svm_train(
         output=output,
         overwrite=overwrite,
         allow_leak=allow_leak,
+        check=check,
     )
     for line in summary(model.card):
         say(quiet, line)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hybridfer.errors import SpecError
+from hybridfer.media.images import SUFFIXES
 from hybridfer.registry import Registry
 from hybridfer.spec import parse_options, parse_spec
 from hybridfer.types import Manifest
@@ -13,9 +14,20 @@ from hybridfer.types import Manifest
 DATASETS = Registry(
     "datasets",
     {
+        "affectnet": "hybridfer.datasets.affectnet:AffectNet",
+        "ck48": "hybridfer.datasets.ck48:CK48",
+        "ckextended": "hybridfer.datasets.ckextended:CKExtended",
+        "ckplus": "hybridfer.datasets.ckplus:CKPlus",
         "fer2013": "hybridfer.datasets.fer2013:Fer2013",
         "folders": "hybridfer.datasets.folders:Folders",
+        "jaffe": "hybridfer.datasets.jaffe:Jaffe",
+        "kdef": "hybridfer.datasets.kdef:Kdef",
         "manifest": "hybridfer.datasets.manifest:Table",
+        "mmi": "hybridfer.datasets.mmi:Mmi",
+        "openface": "hybridfer.datasets.openface:OpenFaceTable",
+        "pyfeat": "hybridfer.datasets.pyfeat:PyFeatTable",
+        "rafdb": "hybridfer.datasets.rafdb:RafDb",
+        "sfew": "hybridfer.datasets.sfew:Sfew",
     },
 )
 
@@ -47,6 +59,8 @@ class Layout(Protocol):
 
 def recognise(path: Path) -> tuple[str, str] | None:
     """Return the name of the layout that `path` has and how it shows, or None for no known data set."""
+    if path.suffix.lower() in SUFFIXES and not path.is_dir():
+        return None  # a shell's *.jpg may name 100,000 pictures
     for name in (*(name for name in DATASETS.names() if name not in PLAIN), *PLAIN):
         how = create_layout(name).recognise(path)
         if how is not None:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from hybridfer.datasets.pixels import PixelRow, header, pixel_columns, scan
+from hybridfer.datasets.layout import few_folders, find_root, unlike
+from hybridfer.datasets.pixels import header, pixel_items
 from hybridfer.errors import DatasetError
 from hybridfer.labels import LABEL_SETS, canonical_label, canonical_split
 from hybridfer.types import Item, Manifest
@@ -36,22 +37,20 @@ class Fer2013:
     def recognise(self, path: Path) -> str | None:
         """Return how `path` shows that it is FER2013."""
         if path.is_dir():
-            for name in CSV_FILES:
-                if (path / name).is_file():
-                    return f"it holds {name}"
-            return _recognise_folders(path)
+            found = find_root(path, _shows)
+            return None if found is None else found[1]
         if path.suffix.lower() == ".csv" and path.is_file() and "pixels" in header(path):
             return "it has a column 'pixels'"
         return None
 
     def read(self, path: Path, labels: str) -> Manifest:
         """Return the items of FER2013; `labels` may be ``ferplus-majority`` or ``ferplus-argmax``."""
-        if path.is_dir():
-            files = [path / name for name in CSV_FILES if (path / name).is_file()]
-            if not files:
-                return _read_folders(path, labels)
-            path = files[0]
-        return _read_csv(path, labels)
+        if not path.is_dir():
+            return _read_csv(path, labels)
+        found = find_root(path, _shows)
+        root = path if found is None else found[0]
+        file = _csv_in(root)
+        return _read_folders(root, labels) if file is None else _read_csv(file, labels)
 
 
 def majority_label(votes: np.ndarray) -> str | None:
@@ -84,33 +83,22 @@ RULES = {"ferplus-majority": majority_label, "ferplus-argmax": argmax_label}
 
 
 def _read_csv(path: Path, labels: str) -> Manifest:
-    names = pixel_columns(path)
-    rows = list(scan(path, names, EMOTIONS))
-    if not rows:
-        raise DatasetError(f"{path} has a header and no rows; fetch it again.")
-    wanted: list[str | None] = [row.label for row in rows]
-    notes: list[str] = []
+    items = pixel_items(path, EMOTIONS)
     if labels in RULES:
-        wanted = _vote(path, labels, [row.split for row in rows])
-        kept = sum(label is not None for label in wanted)
-        notes.append(
+        voted = zip(items, _vote(path, labels, [item.split for item in items]), strict=True)
+        kept = [replace(item, label=label) for item, label in voted if label is not None]
+        note = (
             f"labels by FER+ votes, rule {labels.removeprefix('ferplus-')}: "
-            f"{kept} rows kept, {len(rows) - kept} without a label left out"
+            f"{len(kept)} rows kept, {len(items) - len(kept)} without a label left out"
         )
-    elif labels == "none":
-        wanted = [None] * len(rows)
-    elif labels in ("auto", "manifest"):
-        notes.append("labels: FER2013's own column emotion" if "emotion" in names else "no column emotion: no labels")
-    else:
+        return Manifest(kept, "fer2013", cropped=True, notes=(note,))
+    if labels == "none":
+        return Manifest([replace(item, label=None) for item in items], "fer2013", cropped=True)
+    if labels not in ("auto", "manifest"):
         raise DatasetError(f"--labels {labels} does not go with {path.name}; use auto, none or {', '.join(RULES)}.")
-    items = [
-        Item(
-            f"{path}#{row.index}", PixelRow(str(path), row.offset, names.index("pixels")), label=label, split=row.split
-        )
-        for row, label in zip(rows, wanted, strict=True)
-        if label is not None or labels not in RULES
-    ]
-    return Manifest(items, "fer2013", cropped=True, notes=tuple(notes))
+    labelled = "emotion" in header(path)
+    note = "labels: FER2013's own column emotion" if labelled else "no column emotion: no labels"
+    return Manifest(items, "fer2013", cropped=True, notes=(note,))
 
 
 def _vote(path: Path, labels: str, splits: list[str | None]) -> list[str | None]:
@@ -134,13 +122,17 @@ def _vote(path: Path, labels: str, splits: list[str | None]) -> list[str | None]
     return found
 
 
-def _recognise_folders(root: Path) -> str | None:
+def _csv_in(root: Path) -> Path | None:
+    return next((root / name for name in CSV_FILES if (root / name).is_file()), None)
+
+
+def _shows(root: Path) -> str | None:
+    file = _csv_in(root)
+    if file is not None:
+        return f"it holds {file.name}"
     parts = [root / name for name in ("train", "test") if (root / name).is_dir()]
-    if not parts:
+    if not parts or any({folder.name for folder in few_folders(part)} != set(FOLDERS) for part in parts):
         return None
-    for part in parts:
-        if sorted(p.name for p in part.iterdir() if p.is_dir()) != sorted(FOLDERS):
-            return None
     return f"it holds {' and '.join(p.name + '/' for p in parts)} with FER2013's seven class folders"
 
 
@@ -156,6 +148,8 @@ def _read_folders(root: Path, labels: str) -> Manifest:
             label = canonical_label(folder.name) if labels != "none" else None
             found, _ = picture_files(folder)
             items += [Item(f, FileSource(f), label=label, split=canonical_split(part.name)) for f in found]
+    if not items:
+        raise unlike(root, "FER2013", f"{CSV_FILES[0]}, or pictures in folders such as train/angry")
     counts = Counter(item.split for item in items)
     note = ", ".join(f"{n} {split}" for split, n in counts.items())
     return Manifest(items, "fer2013", cropped=True, notes=(f"FER2013 folders: {note}",))

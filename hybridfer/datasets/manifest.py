@@ -23,7 +23,9 @@ from hybridfer.labels import canonical_labels, canonical_split
 from hybridfer.media.images import FileSource
 from hybridfer.types import BANK_COLUMNS, Item, Manifest
 
-OWN_COLUMNS = frozenset({"path", "true_label", "confidence", "cropped", *BANK_COLUMNS})
+OWN_COLUMNS = frozenset(
+    {"path", "true_label", "confidence", "label_number", "true_label_number", "cropped", *BANK_COLUMNS}
+)
 """Columns with a meaning of their own; all others are the user's."""
 
 
@@ -40,6 +42,8 @@ class Table:
 
     def read(self, path: Path, labels: str) -> Manifest:
         """Return an item for every row."""
+        if not path.is_file():
+            raise DatasetError(f"{path} is no file; expected a table in CSV, JSON lines or Parquet. Check the path.")
         suffix = path.suffix.lower()
         if suffix == ".csv":
             rows = _csv_rows(path)
@@ -71,6 +75,31 @@ def manifest_of(rows: Sequence[Mapping[str, Any]], name: str, folder: Path, labe
     DatasetError
         If there is no column ``path`` or ``input``, a row lacks it, or one picture has two labels.
     """
+    every, extra, notes = row_items(rows, name, folder, labels)
+    items: dict[tuple[str, int], Item] = {}
+    for number, item in enumerate(every, start=1):
+        first = items.setdefault((item.input, item.frame), item)
+        if first.label != item.label:
+            raise DatasetError(
+                f"{name} gives {item.input} the label {first.label!r} and, in row {number}, {item.label!r}; "
+                "keep one of them."
+            )
+    repeated = len(every) - len(items)
+    if repeated:
+        notes = [f"{name}: {repeated} rows repeat a picture; taken once", *notes]
+    return Manifest(list(items.values()), "manifest", _cropped(rows, name), extra, tuple(notes))
+
+
+def row_items(
+    rows: Sequence[Mapping[str, Any]], name: str, folder: Path, labels: bool = True
+) -> tuple[list[Item], dict[str, type], list[str]]:
+    """Return an item for every row of a table, the user's own columns, and what is to be said; see :func:`manifest_of`.
+
+    Raises
+    ------
+    DatasetError
+        If there is no column ``path`` or ``input``, or a row lacks it.
+    """
     columns = list(dict.fromkeys(key for row in rows for key in row))
     if not rows:
         raise DatasetError(f"{name} has no rows; expected one for every picture.")
@@ -85,8 +114,7 @@ def manifest_of(rows: Sequence[Mapping[str, Any]], name: str, folder: Path, labe
     words = {str(row[truth]) for row in rows if not _empty(row.get(truth))} if labels and not predicted else set()
     canonical = canonical_labels(sorted(words))
     extra = {c: _kind(rows, c) for c in columns if c not in OWN_COLUMNS and not c.startswith("p_")}
-    items: dict[tuple[str, int], Item] = {}
-    repeated = 0
+    items = []
     for number, row in enumerate(rows, start=1):
         if _empty(row.get(key)):
             raise DatasetError(f"Row {number} of {name} has no {key!r}; expected a picture's path.")
@@ -105,17 +133,9 @@ def manifest_of(rows: Sequence[Mapping[str, Any]], name: str, folder: Path, labe
             group=_text(row.get("group")),
             extra={c: None if _empty(row.get(c)) else kind(row[c]) for c, kind in extra.items()},
         )
-        first = items.setdefault((path, item.frame), item)
-        if first is not item:
-            repeated += 1
-            if first.label != label:
-                raise DatasetError(
-                    f"{name} gives {text} the label {first.label!r} and, in row {number}, {label!r}; keep one of them."
-                )
-    notes = [f"{name}: {repeated} rows repeat a picture; taken once"] if repeated else []
-    if predicted:
-        notes.append(f"{name} holds predictions without true_label, so its label is not taken as truth")
-    return Manifest(list(items.values()), "manifest", _cropped(rows, name), extra, tuple(notes))
+        items.append(item)
+    said = f"{name} holds predictions without true_label, so its label is not taken as truth"
+    return items, extra, [said] if predicted else []
 
 
 def json_rows(lines: Sequence[str], name: str) -> list[dict[str, Any]]:

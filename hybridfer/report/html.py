@@ -24,6 +24,10 @@ figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .875rem; 
 figure.chart img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(7rem, 1fr)); gap: 1rem; }
 .grid figure { margin: 0; } .grid img { width: 100%; height: auto; image-rendering: auto; border-radius: 4px; }
+.pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.25rem; }
+.pair { margin: 0; padding: .6rem; border: 1px solid var(--line); border-radius: 6px; }
+.pair > div { display: grid; grid-template-columns: 1fr 1fr; gap: .4rem; margin-bottom: .3rem; }
+.pair div figure { margin: 0; } .pair img { width: 100%; height: auto; border-radius: 4px; }
 pre { overflow-x: auto; padding: .7rem 1rem; border: 1px solid var(--line); border-radius: 4px; }
 """.strip()
 
@@ -87,6 +91,21 @@ def figure(image: str | os.PathLike[str] | Pixels, caption: str) -> str:
 def pictures(images: Iterable[tuple[str | os.PathLike[str] | Pixels, str]]) -> str:
     """Return a grid of small pictures, each with its caption; images as in :func:`figure`."""
     return '<div class="grid">\n' + "\n".join(_figure(image, caption, "") for image, caption in images) + "\n</div>"
+
+
+def pairs(found: Iterable[tuple[Sequence[tuple[str | os.PathLike[str] | Pixels, str]], str]]) -> str:
+    """Return a grid in which the pictures of each entry stand side by side, each with its caption.
+
+    Parameters
+    ----------
+    found : iterable of (pictures, str)
+        Pictures as :func:`pictures` takes them, and a caption for all of them.
+    """
+    entries = []
+    for images, caption in found:
+        inside = "".join(_figure(image, words, "") for image, words in images)
+        entries.append(f'<figure class="pair"><div>{inside}</div><figcaption>{_text(caption)}</figcaption></figure>')
+    return '<div class="pairs">\n' + "\n".join(entries) + "\n</div>"
 
 
 def _figure(image: str | os.PathLike[str] | Pixels, caption: str, kind: str) -> str:
