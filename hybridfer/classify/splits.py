@@ -17,7 +17,8 @@ Column = Sequence[str | None] | npt.NDArray[np.object_]
 
 DEFAULT_FOLDS = 5
 CALIBRATION_FOLDS = 3
-SCHEMES = ("kfold", "group", "loso")
+DEALT_FOLDS = 10
+SCHEMES = ("kfold", "group", "loso", "ckplus")
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def make_folds(
     cv : str
         A number of folds, stratified by label; ``kfold``: five stratified folds that know nothing of subjects;
         ``group``: at most five folds of whole values of `groups` (of `subjects` where there are none); ``loso``: one
-        subject, or row without one, left out at a time.
+        subject, or row without one, left out at a time; ``ckplus``: the ten folds usual for CK+ (and MMI), its subjects
+        sorted by name and dealt out in steps of ten.
     y : (n,) of str
         Labels.
     subjects, groups, pictures : (n,) of str or None
@@ -111,6 +113,8 @@ def make_folds(
         folds = _leave_one_out(y, subjects, pictures, known)
     elif cv == "group":
         folds = _by_group(y, subjects, groups, pictures, allow_leak)
+    elif cv == "ckplus":
+        folds = _dealt(subjects, pictures)
     elif cv == "kfold" or cv.isdecimal():
         count = DEFAULT_FOLDS if cv == "kfold" else int(cv)
         if count < 2:
@@ -135,7 +139,7 @@ def make_folds(
     _check_training(y, folds)
     repeated = n - len({p for p in pictures if p is not None}) - sum(p is None for p in pictures)
     if repeated:
-        notes.append(f"{repeated} rows repeat another row's picture; they stay in its fold")
+        notes.append(f"{repeated} rows repeat another row's picture, or nearly; they stay in its fold")
     if folds.leaky:
         notes.append(
             "subjects stand in training and test rows at once, as --allow-leak allows: no figure for new people"
@@ -189,6 +193,31 @@ def _leave_one_out(y: Column, subjects: Column, pictures: Column, known: int) ->
     merged = len({s for s in subjects if s is not None}) + sum(s is None for s in subjects) - (units.max() + 1)
     notes = (f"{merged} subjects share a picture with another and are left out with it",) if merged > 0 else ()
     return Folds(f"leave one subject out, {units.max() + 1} folds", _hold_out(units), False, notes)
+
+
+def _dealt(subjects: Column, pictures: Column) -> Folds:
+    n = len(subjects)
+    if any(s is None for s in subjects):
+        raise TrainingError(
+            f"--cv ckplus deals subjects out, and {sum(s is None for s in subjects)} of {n} rows have none; name them "
+            "in a manifest, or use --cv 5."
+        )
+    names = sorted(set(map(str, subjects)))
+    if len(names) < DEALT_FOLDS:
+        raise TrainingError(
+            f"--cv ckplus deals subjects out to {DEALT_FOLDS} folds, and there are {len(names)}; use --cv loso."
+        )
+    place = {name: i for i, name in enumerate(names)}
+    units = tie(n, pictures, subjects)
+    # Subjects that share a picture go with the first of them.
+    first = np.full(int(units.max()) + 1, len(names))
+    np.minimum.at(first, units, [place[str(s)] for s in subjects])
+    folds = first[units] % DEALT_FOLDS
+    rows = np.arange(n)
+    splits = [(rows[folds != k], rows[folds == k]) for k in range(DEALT_FOLDS) if (folds == k).any()]
+    return Folds(
+        f"{len(splits)} folds of subjects sorted by name and dealt in steps of {DEALT_FOLDS}", splits, False, ()
+    )
 
 
 def _by_group(y: Column, subjects: Column, groups: Column, pictures: Column, allow_leak: bool) -> Folds:

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from hybridfer.classify.pipelines import (
     row_weights,
 )
 from hybridfer.classify.splits import calibration_folds, make_folds
+from hybridfer.datasets.copies import Copies, contradictions
 from hybridfer.errors import TrainingError
 from hybridfer.labels import canonical_split, class_order
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from hybridfer.classify.model import Model
 
 Objects = npt.NDArray[np.object_]
+
+WORTH_A_PROCESS = 1 << 25
+"""Bytes of features from which linear SVMs are fitted in processes of their own."""
 
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 
@@ -69,6 +73,7 @@ def train_svm(
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     allow_leak: bool = False,
+    check: str | os.PathLike[str] | None = None,
 ) -> Model:
     """Return an SVM fitted on a feature bank, with calibrated probabilities.
 
@@ -89,7 +94,7 @@ def train_svm(
     components : int
         Principal components kept of a block.
     cv : str or int, optional
-        How to measure: a number of folds, ``kfold``, ``group`` or ``loso``; see
+        How to measure: a number of folds, ``kfold``, ``group``, ``loso`` or ``ckplus``; see
         :func:`hybridfer.classify.splits.make_folds`. Not measured when not given.
     search : bool
         Choose C and gamma, where they are not given, by inner folds of the training rows; with `cv`, anew in every
@@ -106,6 +111,9 @@ def train_svm(
         Replace `output` if it exists.
     allow_leak : bool
         Let ``kfold`` and ``group`` put one subject's rows on both sides; the model's card then says so.
+    check : path, optional
+        A report of ``hybridfer datasets check``: near copies of a picture then stay in its fold, as identical ones
+        always do, and those that stand in other splits are counted.
 
     Returns
     -------
@@ -145,8 +153,12 @@ def train_svm(
         raise TrainingError(f"No block of {bank.path} is to be used; name one or more of {', '.join(bank.blocks)}.")
     blocks = {name: int(bank.blocks[name]["length"]) for name in names}
     whole = histograms(blocks, kernel)
+    copies = Copies({}) if check is None else Copies.read(check)
     chosen, used_split, notes = _choose_rows(bank, split)
     data = _read(bank, names, whole, chosen)
+    notes += _copy_notes(bank, chosen, copies, used_split)
+    tied = np.array(copies.tied(data.pictures.tolist()), dtype=object)
+    data = replace(data, pictures=tied)
     classes = _classes(data, bank)
     measured = None
     with _threads(jobs):
@@ -169,6 +181,7 @@ def train_svm(
             "bank": bank.fingerprint,
             "dataset": bank.provenance.get("dataset"),
             "labels": list(bank.provenance.get("notes", ())),
+            "check": copies.report,
             "split": used_split,
             "rows": len(data),
             "subjects": len({s for s in data.subjects if s is not None}),
@@ -217,6 +230,32 @@ def _choose_rows(bank: FeatureBank, split: str) -> tuple[npt.NDArray[np.intp], s
     return np.flatnonzero(of_split & labelled), wanted, notes
 
 
+def _copy_notes(bank: FeatureBank, chosen: npt.NDArray[np.intp], copies: Copies, split: str | None) -> Iterator[str]:
+    """Yield what is to be said of copies among the training rows, and of training pictures in other splits."""
+    pictures, labels, splits = (bank.column(name) for name in ("sha256", "label", "split"))
+    used = pictures[chosen].tolist()
+    groups, rows = contradictions(used, labels[chosen].tolist())
+    if groups:
+        yield f"{rows} of the training rows are identical pictures with different labels, in {groups} groups"
+    if flat := sum(picture in copies.constant for picture in used):
+        yield f"{flat} of the training rows are pictures of one colour"
+    if split is None:
+        return
+    for other in sorted({s for s in splits if s is not None} - {split}):
+        there = pictures[np.array([s == other for s in splits], dtype=bool)].tolist()
+        same, near = copies.among(there, used)
+        if any(same) or any(near):
+            yield (
+                f"{sum(same)} of the {len(there)} faces of {other} are of pictures that, byte for byte, are among the "
+                f"training rows too{_and_near(same, near)}"
+            )
+
+
+def _and_near(same: Sequence[bool], near: Sequence[bool]) -> str:
+    more = sum(n and not s for s, n in zip(same, near, strict=True))
+    return f", and {more} more of near copies" if more else ""
+
+
 def _read(bank: FeatureBank, names: Sequence[str], whole: Sequence[bool], chosen: npt.NDArray[np.intp]) -> TrainingRows:
     """Return the chosen rows, their blocks side by side as float32."""
     width = sum(int(bank.blocks[name]["length"]) for name in names)
@@ -260,8 +299,10 @@ def _fit(data: TrainingRows, settings: Settings, blocks: Mapping[str, int]) -> t
     notes = [] if told is None else [told]
     with _warnings_as_notes(ConvergenceWarning, "the SVM had not converged when it stopped; use a smaller C", notes):
         labels = data.y.astype(str)
-        pipeline.fit(data.X, labels, svm__sample_weight=row_weights(settings, labels))
-    svm = pipeline.named_steps["svm"]
+        svm = pipeline.named_steps["svm"]
+        mapped = pipeline[:-1].fit_transform(data.X)
+        with _fits_at_once(svm.estimator, mapped):
+            svm.fit(mapped, labels, sample_weight=row_weights(settings, labels))
     slopes = [calibrator.a_ for calibrator in svm.calibrated_classifiers_[0].calibrators]
     for label, slope in zip(svm.classes_ if len(slopes) > 1 else svm.classes_[1:], slopes, strict=True):
         if slope >= 0:
@@ -357,17 +398,20 @@ def _search(
             kernel = Pipeline(feature_steps(grid[here[0]], blocks, len(train))[1:] or [("none", "passthrough")])
             mapped, asked = kernel.fit_transform(inside), kernel.transform(outside)
 
-            def score(i: int, train: Any = train, test: Any = test, mapped: Any = mapped, asked: Any = asked) -> float:
-                svm = make_svm(grid[i], blocks, len(train)).fit(
-                    mapped, labels[train], sample_weight=row_weights(settings, labels[train])
-                )
-                return _scores(labels[test], svm.predict(asked))[metric]
-
-            found[here, column] = Parallel(prefer="threads")(delayed(score)(i) for i in here)
+            svms = [make_svm(grid[i], blocks, len(train)) for i in here]
+            weights = row_weights(settings, labels[train])
+            with _fits_at_once(svms[0], mapped):
+                said = Parallel()(delayed(_said)(svm, mapped, labels[train], weights, asked) for svm in svms)
+            found[here, column] = [_scores(labels[test], predicted)[metric] for predicted in said]
     means = found.mean(1)
     best = grid[int(means.argmax())]
     tried = [{"C": s.C, "gamma": s.gamma, metric: float(mean)} for s, mean in zip(grid, means, strict=True)]
     return best, {"metric": metric, "folds": len(folds), "tried": tried}
+
+
+def _said(svm: Any, X: Any, y: Any, weights: Any, asked: Any) -> Any:
+    """Return what an SVM, fitted on some rows, says of others."""
+    return svm.fit(X, y, sample_weight=weights).predict(asked)
 
 
 def _scores(true: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[str, float]:
@@ -385,6 +429,27 @@ def _threads(jobs: int) -> Iterator[None]:
     from joblib import parallel_config
 
     with parallel_config("threading", n_jobs=jobs):
+        yield
+
+
+@contextmanager
+def _fits_at_once(svm: Any, X: npt.NDArray[Any]) -> Iterator[None]:
+    """Let several such SVMs be fitted at once in the way that gives the same numbers every time.
+
+    liblinear draws from one generator for the whole process: in threads, fits would draw from each other's, and the
+    same seed would not give the same model. Processes have one each, but take a second to start, so small fits wait for
+    each other. BLAS, whose last bits depend on its threads, has one wherever they are.
+    """
+    from joblib import parallel_config
+    from sklearn.svm import LinearSVC
+    from threadpoolctl import threadpool_limits
+
+    if not isinstance(svm, LinearSVC):
+        yield
+        return
+    small = X.nbytes < WORTH_A_PROCESS
+    apart = parallel_config("sequential") if small else parallel_config("loky", inner_max_num_threads=1)
+    with apart, threadpool_limits(1, "blas"):
         yield
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hybridfer import __version__
+from hybridfer.datasets.copies import Copies, contradictions
 from hybridfer.errors import OutputError, TrainingError
 from hybridfer.evaluation.result import Evaluation
 from hybridfer.evaluation.scoring import score_rows
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 FILES = ("evaluation.json", "confusion.png", "roc.png", "reliability.png")
 """What an evaluation's folder holds."""
 
+COPY = "training_copy"
+"""Column of rows that says whether a row is a training row (``own``), or an ``identical`` or ``near`` copy of one."""
+
 _Rows = tuple[list[dict[str, Any]], list[str], dict[str, Any]]
 """Rows of predictions, what is to be said of them, and what the data are."""
 
@@ -37,6 +41,7 @@ def evaluate(
     missing: str = "error",
     resamples: int = 2000,
     seed: int = 0,
+    check: str | os.PathLike[str] | None = None,
     labels: str = "auto",
     dataset: str | None = None,
     label_set: str | None = None,
@@ -57,6 +62,8 @@ def evaluate(
         given.
     by, missing, resamples, seed
         As :func:`hybridfer.evaluation.scoring.score_rows` takes them.
+    check : path, optional
+        A report of ``hybridfer datasets check``: near copies of training pictures then count as copies too.
     labels, dataset, label_set, nul, stdin
         How pictures are read, see :func:`hybridfer.datasets.inputs.read_inputs`.
     **prediction
@@ -95,20 +102,26 @@ def evaluate(
             if any(banks)
             else read_inputs(source, labels=labels, dataset=dataset, label_set=label_set, nul=nul, stdin=stdin)
         )
+    copies = Copies({}) if check is None else Copies.read(check)
     if isinstance(source, Manifest):
         rows, notes, facts = _picture_rows(model, source, wanted, prediction)
     else:
-        rows, notes, facts = _bank_rows(model, source, wanted)
+        rows, notes, facts = _bank_rows(model, source, wanted, copies)
+    columns = [by] if isinstance(by, str) else list(by)
+    # Where some rows are copies of training pictures, what the others score is what counts.
+    if len({row.get(COPY) for row in rows}) > 1:
+        columns = list(dict.fromkeys([*columns, COPY]))
     protocol = {
         "model": model.fingerprint,
         "data": facts,
         "split": wanted,
+        "check": copies.report,
         "versions": {"hybridfer": __version__, **_versions()},
     }
     return score_rows(
         rows,
         model.classes,
-        by=by,
+        by=columns,
         missing=missing,
         resamples=resamples,
         seed=seed,
@@ -165,13 +178,14 @@ def write_evaluation(evaluation: Evaluation, output: str | os.PathLike[str], ove
     return [path / name for name in FILES]
 
 
-def _bank_rows(model: Model, bank: FeatureBank, split: str | None) -> _Rows:
+def _bank_rows(model: Model, bank: FeatureBank, split: str | None, copies: Copies) -> _Rows:
     known = bank.rows()
     _check_split(Counter(row["split"] for row in known), split, str(bank.path))
     kept = [split is None or row["split"] == split for row in known]
     rows = list(model.predict_bank(bank, split))
     facts = {"bank": bank.fingerprint, "dataset": bank.provenance["dataset"], "detector": bank.provenance["detector"]}
-    return rows, [*model.bank_notes(bank), *_training_notes(model.card, bank, known, kept)], facts
+    notes = _mark_copies(model.card, bank, known, kept, rows, copies)
+    return rows, [*model.bank_notes(bank), *notes], facts
 
 
 def _picture_rows(model: Model, manifest: Manifest, split: str | None, prediction: Mapping[str, Any]) -> _Rows:
@@ -200,26 +214,47 @@ def _check_split(seen: Mapping[str | None, int], split: str | None, name: str) -
         )
 
 
-def _training_notes(
-    card: Mapping[str, Any], bank: FeatureBank, rows: Sequence[Mapping[str, Any]], kept: Sequence[bool]
+def _mark_copies(
+    card: Mapping[str, Any],
+    bank: FeatureBank,
+    known: Sequence[Mapping[str, Any]],
+    kept: Sequence[bool],
+    rows: Sequence[dict[str, Any]],
+    copies: Copies,
 ) -> list[str]:
-    """Return what a reader must know of a score on the very bank that the model was trained on."""
+    """Say of each row, in :data:`COPY`, if it is a training row or a copy of one; return what a reader must know."""
+    scored = [row for row, keep in zip(known, kept, strict=True) if keep]
+    pictures, labels = ([row[name] for row in scored] for name in ("sha256", "label"))
+    notes = []
+    groups, several = contradictions(pictures, labels)
+    if groups:
+        notes.append(f"{several} of these rows are identical pictures with different labels, in {groups} groups")
+    if flat := sum(picture in copies.constant for picture in pictures):
+        notes.append(f"{flat} of these rows are pictures of one colour")
     trained = card["training"]
     if trained["bank"] != bank.fingerprint:
-        return []
+        notes.append("the model was trained on another bank, so copies of its training pictures cannot be counted here")
+        return notes
     fitted = [
-        row["status"] == "ok" and row["label"] is not None and trained["split"] in (None, row["split"]) for row in rows
+        row["status"] == "ok" and row["label"] is not None and trained["split"] in (None, row["split"]) for row in known
     ]
-    known = {row["sha256"] for row, used in zip(rows, fitted, strict=True) if used}
-    own = sum(used and keep for used, keep in zip(fitted, kept, strict=True))
-    twins = sum(
-        keep and not used and row["sha256"] in known for row, used, keep in zip(rows, fitted, kept, strict=True)
-    )
-    notes = []
-    if own:
-        notes.append(f"the model was trained on {own} of these rows, so their scores say little of new pictures")
-    if twins:
-        notes.append(f"{twins} of these rows are pictures that, byte for byte, are among the training rows too")
+    same, near = copies.among(pictures, {row["sha256"] for row, used in zip(known, fitted, strict=True) if used})
+    own = [used for used, keep in zip(fitted, kept, strict=True) if keep]
+    for row, *found in zip(rows, own, same, near, strict=True):
+        row[COPY] = next((name for name, true in zip(("own", "identical", "near"), found, strict=True) if true), "none")
+    counts = Counter(row[COPY] for row in rows)
+    if counts["own"]:
+        notes.append(
+            f"the model was trained on {counts['own']} of these rows, so their scores say little of new pictures"
+        )
+    if counts["identical"]:
+        notes.append(
+            f"{counts['identical']} of these rows are pictures that, byte for byte, are among the training rows too"
+        )
+    if counts["near"]:
+        notes.append(f"{counts['near']} more are near copies of training pictures")
+    if counts["none"] < len(rows):
+        notes.append(f"what the other {counts['none']} rows score stands by {COPY} under none")
     return notes
 
 

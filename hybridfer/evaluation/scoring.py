@@ -155,13 +155,14 @@ def score_rows(
     coded = _code(kept, list(classes))
     told += _label_notes(kept, classes)
     scores, resampled = coded.score(resamples, seed)
+    independent = len(kept)
     if resampled == "subjects":
-        count = len({subject for subject in coded.subjects if subject is not None})
-        told.append(f"intervals draw the {count} subjects, each with all its rows")
+        independent = len({subject for subject in coded.subjects if subject is not None})
+        told.append(f"intervals draw the {independent} subjects, each with all its rows")
     if scores["accuracy"].value in (0, 1):
         told.append(
             f"all {len(kept)} rows are {'right' if scores['accuracy'].value else 'wrong'}, so resampling shows no "
-            f"spread; the true rate may be up to {min(1.0, 3 / len(kept)):.3g} away (rule of three)"
+            f"spread; the true rate may be up to {min(1.0, 3 / independent):.3g} away (rule of three)"
         )
     parts = {}
     for column in [by] if isinstance(by, str) else by:

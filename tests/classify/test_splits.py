@@ -186,3 +186,29 @@ def test_calibration_by_picture_where_a_class_has_one_subject_says_so():
 
 def test_ties_are_followed_through_both_columns():
     assert tie(5, ["a", "a", "b", None, None], ["x", "y", "y", "z", None]).tolist() == [0, 0, 0, 1, 2]
+
+
+def test_ckplus_deals_subjects_sorted_by_name_in_steps_of_ten():
+    # SPEC of CK+'s usual protocol: subjects sorted by ID, the first of each ten in the first fold, and so on.
+    subjects = [f"S{i:03d}" for i in (132, 5, 10, 11, 14, 22, 26, 28, 29, 32, 34, 35, 37, 42)] * 2
+    y = ["a", "b"] * 14
+    made = folds("ckplus", y, subjects, [None] * 28, [str(i) for i in range(28)])
+    tested = [sorted({subjects[i] for i in test}) for _, test in made.splits]
+    assert tested[:4] == [["S005", "S035"], ["S010", "S037"], ["S011", "S042"], ["S014", "S132"]]
+    assert tested[4] == ["S022"] and tested[9] == ["S034"] and len(tested) == 10
+    assert_apart(made.splits, subjects)
+
+
+def test_ckplus_keeps_subjects_that_share_a_picture_in_the_first_ones_fold():
+    subjects = [f"S{i:03d}" for i in range(20)]
+    pictures = [str(i) for i in range(20)]
+    pictures[13] = pictures[2]
+    made = folds("ckplus", ["a", "b"] * 10, subjects, [None] * 20, pictures)
+    assert sorted(made.splits[2][1]) == [2, 12, 13] and sorted(made.splits[3][1]) == [3]
+
+
+def test_ckplus_wants_ten_subjects_and_all_of_them_named():
+    with pytest.raises(TrainingError, match="there are 3; use --cv loso"):
+        folds("ckplus", Y[:6], ["a", "b", "c"] * 2, [None] * 6, PICTURES[:6])
+    with pytest.raises(TrainingError, match="1 of 60 rows have none"):
+        folds("ckplus", subjects=[None, *SUBJECTS[1:]])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import time
+
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.svm import LinearSVC
 
 from hybridfer import train_svm
-from hybridfer.classify import estimators, pipelines
+from hybridfer.classify import estimators, pipelines, train
 from hybridfer.classify.estimators import BlockProjection
 from hybridfer.classify.splits import calibration_folds, make_folds
 from hybridfer.errors import BankError, TrainingError
@@ -259,3 +263,75 @@ def test_probabilities_that_came_out_upside_down_are_told(make_bank):
     ]
     assert any(told)
     assert not any("did not carry over" in note for note in train_svm(make_bank(sorted(labels))).card["notes"])
+
+
+def check_report(path, near=(), constant=()):
+    """A report of datasets check, by hand: pairs of content hashes that are near copies."""
+    pairs = [{"first": [{"sha256": a}], "second": [{"sha256": b}]} for a, b in near]
+    flat = [{"sha256": sha} for sha in constant]
+    path.write_text(json.dumps({"check": 1, "duplicates": [], "near_duplicates": pairs, "constant": flat}))
+    return path
+
+
+def test_training_pictures_in_other_splits_and_contradictions_are_said(make_bank, tmp_path):
+    labels = ["anger", "fear", "neutral"] * 12
+    splits = ["train"] * 24 + ["val"] * 12
+    pictures = [f"sha{i}" for i in range(36)]
+    pictures[1] = pictures[0]  # anger and fear
+    pictures[30] = pictures[5]
+    bank = make_bank(labels, split=splits, sha256=pictures)
+    notes = train_svm(bank).card["notes"]
+    assert "2 of the training rows are identical pictures with different labels, in 1 groups" in notes
+    assert "1 of the 12 faces of val are of pictures that, byte for byte, are among the training rows too" in notes
+    report = check_report(
+        tmp_path / "check.json", near=[("sha31", "sha7"), ("sha8", "sha9")], constant=["sha3", "sha35"]
+    )
+    notes = train_svm(bank, check=report).card["notes"]
+    assert any(note.endswith("among the training rows too, and 1 more of near copies") for note in notes)
+    assert "1 of the training rows are pictures of one colour" in notes
+
+
+def test_near_copies_stay_in_one_fold(make_bank, tmp_path):
+    bank = make_bank(["anger", "fear"] * 20)
+    report = check_report(tmp_path / "check.json", near=[(f"sha{i}", f"sha{i + 2}") for i in range(0, 36, 4)])
+    assert not any("repeat another row's picture" in note for note in train_svm(bank, cv=4).card["notes"])
+    assert any(
+        "9 rows repeat another row's picture" in note for note in train_svm(bank, cv=4, check=report).card["notes"]
+    )
+
+
+def test_ckplus_is_one_way_to_measure(make_bank):
+    bank = make_bank(["anger", "fear"] * 30, subject=[f"S{i // 5:03d}" for i in range(60)])
+    cv = train_svm(bank, cv="ckplus").card["cv"]
+    assert cv["folds"] == 10 and "dealt in steps of 10" in cv["scheme"] and not cv["leak"]
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_the_threads_and_processes_do_not_change_the_model(make_bank, monkeypatch, large):
+    bank = make_bank(["anger", "fear", "neutral"] * 30, subject=[f"s{i // 6}" for i in range(90)])
+    if large:
+        monkeypatch.setattr(train, "WORTH_A_PROCESS", 0)
+    made = [train_svm(bank, jobs=jobs, search=True, cv=3).fingerprint for jobs in (1, 2, 2)]
+    assert made[0] == made[1] == made[2]
+
+
+def test_no_two_linear_svms_are_fitted_at_once_in_threads(bank, monkeypatch):
+    # liblinear's random numbers come from one generator a process (sklearn/svm/src/newrand/newrand.h).
+    at_work, most = 0, 0
+    lock, fit = threading.Lock(), LinearSVC.fit
+
+    def watched(self, *args, **options):
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        time.sleep(0.01)
+        try:
+            return fit(self, *args, **options)
+        finally:
+            with lock:
+                at_work -= 1
+
+    monkeypatch.setattr(LinearSVC, "fit", watched)
+    train_svm(bank, search=True, jobs=4)
+    assert most == 1

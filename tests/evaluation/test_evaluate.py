@@ -132,6 +132,38 @@ def test_pictures_that_are_also_training_pictures_are_counted(tmp_path, people, 
     twin = extract([tmp_path / "copy" / "people.csv"], ["lbp"], tmp_path / "b.parquet", detector="none", jobs=1)
     found = evaluate(Nearest(twin), twin, split="val", resamples=100)
     assert any(note.startswith("1 of these rows are pictures that, byte for byte") for note in found.notes)
+    apart = found.by["training_copy"]
+    assert {kind: part["n"] for kind, part in apart.items()} == {"identical": 1, "none": 19}
+    assert "what the other 19 rows score stands by training_copy under none" in found.notes
+    # Without its copy, the score is that of the other rows alone.
+    rest = [row for row in Nearest(twin).predict_bank(twin, "val") if not row["input"].endswith("/2.png")]
+    right = sum(row["label"] == row["true_label"] for row in rest)
+    assert apart["none"]["metrics"]["accuracy"]["value"] == right / 19
+
+
+def test_near_copies_of_training_pictures_count_when_a_check_found_them(tmp_path, bank):
+    rows = {row["input"].rsplit("/", 1)[-1]: row for row in bank.rows()}
+    pair = {"first": [{"sha256": rows["0.png"]["sha256"]}], "second": [{"sha256": rows["2.png"]["sha256"]}]}
+    report = {
+        "check": 1,
+        "duplicates": [],
+        "near_duplicates": [pair],
+        "constant": [{"sha256": rows["6.png"]["sha256"]}],
+    }
+    (tmp_path / "check.json").write_text(json.dumps(report))
+    assert rows["0.png"]["split"] == "train" and rows["2.png"]["split"] == rows["6.png"]["split"] == "val"
+    found = evaluate(Nearest(bank), bank, split="val", resamples=100, check=tmp_path / "check.json")
+    assert {kind: part["n"] for kind, part in found.by["training_copy"].items()} == {"near": 1, "none": 19}
+    assert "1 more are near copies of training pictures" in found.notes
+    assert "1 of these rows are pictures of one colour" in found.notes
+    assert not evaluate(Nearest(bank), bank, split="val", resamples=100).by
+
+
+def test_a_model_of_another_bank_cannot_have_its_copies_counted_and_that_is_said(bank):
+    stranger = Nearest(bank)
+    stranger.card["training"]["bank"] = "sha256:another"
+    notes = evaluate(stranger, bank, split="val", resamples=100).notes
+    assert any("trained on another bank, so copies" in note for note in notes)
 
 
 def test_a_detector_that_finds_nothing_makes_wrong_answers(people, model):

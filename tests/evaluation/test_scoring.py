@@ -169,6 +169,12 @@ def test_all_right_says_that_its_interval_is_a_point_and_how_far_it_may_err():
     assert any("may be up to 0.05 away" in note for note in found.notes)
 
 
+def test_all_right_of_few_people_may_err_as_far_as_few_people_allow():
+    # 3 / 10 people, however many pictures there are of each.
+    found = score([row("fear", "fear", subject=f"s{i % 10}") for i in range(60)])
+    assert any("may be up to 0.3 away" in note for note in found.notes)
+
+
 def test_models_of_other_classes_have_p_columns():
     rows = [
         {"status": "ok", "true_label": label, "label": label, "p_face": label == "face", "p_none": label != "face"}
