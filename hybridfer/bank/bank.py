@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -374,9 +373,17 @@ class FeatureBank:
         """Return the ``(faces, length)`` features of a block in its own dtype; `name` as in :meth:`block`."""
         block = self.block(name)
         card = self.blocks[block]
-        parts = [matrix(batch.column(0)) for batch in self.batches([block])]
-        empty = np.empty((0, card["length"]), card["dtype"])
-        features: npt.NDArray[Any] = np.concatenate([empty, *parts])
+        features: npt.NDArray[Any] = np.empty((len(self), card["length"]), card["dtype"])
+        filled = 0
+        for batch in self.batches([block]):
+            part = matrix(batch.column(0))
+            features[filled : filled + len(part)] = part
+            filled += len(part)
+        if filled != len(self):
+            raise BankError(
+                f"{self.path} has {filled} faces and its head says {len(self)}, so another program changed it; "
+                "extract it again."
+            )
         return features
 
     @property
@@ -427,23 +434,18 @@ class FeatureBank:
                 layout = file.metadata
                 names = file.schema_arrow.names if columns is None else list(columns)
                 places = [file.schema_arrow.names.index(name) for name in names]
-                reader = file.iter_batches(batch_size=_BATCH, columns=names, use_threads=False)
-                heights = [layout.row_group(group).num_rows for group in range(layout.num_row_groups)]
-                *starts, rows = accumulate(heights, initial=0)
-                taken = group = 0
-                while taken < rows:
+                for group in range(layout.num_row_groups):
                     # A row group is checked before its first row is decoded.
-                    while group < len(starts) and starts[group] < taken + _BATCH:
-                        for place in places:
-                            if sums is not None and sums[group, place] != _chunk_sum(raw, layout, group, place):
-                                raise ValueError(f"the check sum of {file.schema_arrow.names[place]} does not fit")
-                        group += 1
-                    batch = next(reader, None)
-                    if batch is None:
+                    for place in places:
+                        if sums is not None and sums[group, place] != _chunk_sum(raw, layout, group, place):
+                            raise ValueError(f"the check sum of {file.schema_arrow.names[place]} does not fit")
+                    missing = layout.row_group(group).num_rows
+                    for batch in file.iter_batches(_BATCH, [group], names, use_threads=False):
+                        missing -= batch.num_rows
+                        # Parquet gives columns in the file's order; ours is the caller's.
+                        yield batch.select(names)
+                    if missing:
                         raise ValueError("rows are missing")
-                    taken += batch.num_rows
-                    # Parquet gives columns in the file's order; ours is the caller's.
-                    yield batch.select(names)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise BankError(f"{self.path} is damaged ({_first_line(error)}); extract it again.") from None
 
