@@ -31,6 +31,7 @@ SPECS = {
 def run(table: Path, spec: str, out: Path, folder: Path) -> float:
     """Return the seconds of one extraction."""
     command = [sys.executable, "-m", "hybridfer", "extract", str(table), "-f", spec, "-o", str(out), "--overwrite"]
+    os.sync()  # or a run would wait for what the one before it wrote to reach the disk
     start = time.perf_counter()
     subprocess.run([*command, "--quiet"], check=True, env={**os.environ, "HYBRIDFER_CACHE": str(folder)})
     return time.perf_counter() - start

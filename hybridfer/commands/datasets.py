@@ -16,8 +16,7 @@ from hybridfer.commands.options import (
     say,
     stdin_option,
 )
-from hybridfer.compare.near import CORRELATION, DISTANCE
-from hybridfer.datasets.split import BY
+from hybridfer.compare import CORRELATION, DISTANCE
 
 
 @click.group()
@@ -165,7 +164,7 @@ def check(
 @click.option("--test", type=float, metavar="X", help="Share of the rows for test, such as 0.2; train is the rest.")
 @click.option(
     "--by",
-    type=click.Choice(BY),
+    type=click.Choice(["auto", "subject", "group", "picture"]),
     default="auto",
     show_default=True,
     help="What stays whole; auto: subjects where any is known, else pictures.",

@@ -14,3 +14,9 @@ METRICS = Registry(
         "sift": "hybridfer.compare.sift:SIFTSimilarity",
     },
 )
+
+DISTANCE = 12
+"""Bits of 64 in which the perceptual hashes of near copies may differ."""
+
+CORRELATION = 0.93
+"""Least correlation of the fine detail of near copies."""

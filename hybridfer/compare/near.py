@@ -15,16 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hybridfer.compare import CORRELATION, DISTANCE
 from hybridfer.types import Pixels
 
 THUMBNAIL = 48
 """Side in pixels of the grey pictures that are compared."""
-
-DISTANCE = 12
-"""Bits of 64 in which the hashes of near copies may differ."""
-
-CORRELATION = 0.93
-"""Least correlation of the fine detail of near copies."""
 
 _ALIKE = 0.8
 """Least correlation at some shift of candidates that are worth fitting."""

@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from hybridfer import __version__
-from hybridfer.compare.near import CORRELATION, DISTANCE, NearPair, Sketch
+from hybridfer.compare import CORRELATION, DISTANCE
+from hybridfer.compare.near import NearPair, Sketch
 from hybridfer.labels import SPLITS, class_order
 from hybridfer.types import Item, Manifest
 
