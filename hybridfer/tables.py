@@ -94,6 +94,37 @@ def check_output(output: str | os.PathLike[str], overwrite: bool, folder: Collec
     return path
 
 
+def report_target(
+    output: str | os.PathLike[str], overwrite: bool, what: str, files: tuple[str, ...], endings: tuple[str, ...]
+) -> tuple[Path, tuple[str, ...]]:
+    """Return where a report may be written to, and the files of its folder; none where it is one file by its ending.
+
+    Parameters
+    ----------
+    output : str or path
+    overwrite : bool
+        Whether it may be replaced if it exists.
+    what : str
+        What is written, as an error begins with it: ``An evaluation``.
+    files : tuple of str
+        What its folder holds.
+    endings : tuple of str
+        Of the forms that are one file.
+
+    Raises
+    ------
+    OutputError
+        If it exists and `overwrite` is False, is a folder that holds other things, or has the ending of another form.
+    """
+    path = Path(output)
+    ending = path.suffix.lower()
+    if ending in ENDINGS.keys() - set(endings):
+        forms = " or ".join(f"FILE{each}" for each in endings)
+        raise OutputError(f"{what} is written as {forms} or into a folder; {path} is neither.")
+    folder = () if ending in endings else files
+    return check_output(path, overwrite, folder), folder
+
+
 @contextmanager
 def replacing(output: str | os.PathLike[str], overwrite: bool, folder: Collection[str] = ()) -> Iterator[Path]:
     """Yield a name beside `output` to write a file or folder to; it takes `output`'s place when all went well.

@@ -10,17 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hybridfer import __version__
+from hybridfer.bank.seal import chunk_sum, read_seal, seal
 from hybridfer.descriptors.base import Descriptor
 from hybridfer.errors import BankError, did_you_mean
 from hybridfer.tables import readable
@@ -34,9 +34,6 @@ SCHEMA = 1
 """Version of the file's schema; raised when a reader of the old one would go wrong."""
 
 METADATA_KEY = b"hybridfer"
-
-SEAL = b"HyFR"
-"""Stands right before the footer where check sums lie before it; what other programs write has none."""
 
 _BATCH = 1024
 
@@ -237,66 +234,7 @@ def write_bank(
     ) as file:
         for batch in batches:
             file.write_batch(batch)
-    _seal(path)
-
-
-def _seal(path: str | os.PathLike[str]) -> None:
-    """Put check sums of every column of every row group, and of the footer, before a Parquet file's footer.
-
-    Parquet's own cover what is in a page, not what is said of it: flip a bit there, and other numbers come out. Readers
-    find pages by the places that the footer names, so that nobody else sees these bytes.
-    """
-    import pyarrow.parquet as pq
-
-    layout = pq.read_metadata(path)
-    with open(path, "r+b") as file:
-        columns = range(layout.num_columns)
-        sums = [[_chunk_sum(file, layout, g, c) for c in columns] for g in range(layout.num_row_groups)]
-        footer = _footer(file)
-        tail = np.array(sums, "<u4").tobytes() + footer
-        file.seek(-len(footer), os.SEEK_END)
-        file.write(tail[: -len(footer)] + zlib.crc32(tail).to_bytes(4, "little") + SEAL + footer)
-
-
-def _read_seal(path: str | os.PathLike[str]) -> npt.NDArray[np.uint32] | None:
-    """Return the check sums of a file's columns, one row group after the other, or None where it is not sealed.
-
-    Raises
-    ------
-    OSError
-        If it is no Parquet file.
-    ValueError
-        If the footer, or what is said of the columns, is damaged.
-    """
-    import pyarrow.parquet as pq
-
-    with open(path, "rb") as file:
-        footer = _footer(file)
-        file.seek(-len(footer) - 8, os.SEEK_END)
-        expected, mark = file.read(4), file.read(4)
-        if mark != SEAL:
-            return None
-        layout = pq.read_metadata(path)
-        size = 4 * layout.num_row_groups * layout.num_columns
-        file.seek(-len(footer) - 8 - size, os.SEEK_END)
-        sums = file.read(size)
-    if zlib.crc32(sums + footer).to_bytes(4, "little") != expected:
-        raise ValueError("the check sum of its footer does not fit")
-    return np.frombuffer(sums, "<u4").reshape(layout.num_row_groups, layout.num_columns)
-
-
-def _footer(file: BinaryIO) -> bytes:
-    """Return the end of a Parquet file from the first byte of its footer; OSError where that lies before the file."""
-    file.seek(-8, os.SEEK_END)
-    file.seek(-8 - int.from_bytes(file.read(4), "little"), os.SEEK_END)
-    return file.read()
-
-
-def _chunk_sum(file: BinaryIO, layout: Any, group: int, column: int) -> int:
-    """Return the check sum of one column of one row group as it lies in the file."""
-    chunk = layout.row_group(group).column(column)
-    file.seek(chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset)
-    return zlib.crc32(file.read(chunk.total_compressed_size))
+    seal(path)
 
 
 @dataclass(frozen=True)
@@ -428,7 +366,7 @@ class FeatureBank:
         import pyarrow.parquet as pq
 
         try:
-            sums = _read_seal(self.path)
+            sums = read_seal(self.path)
             file = pq.ParquetFile(self.path, page_checksum_verification=sums is None)
             with file, self.path.open("rb") as raw:
                 layout = file.metadata
@@ -437,7 +375,7 @@ class FeatureBank:
                 for group in range(layout.num_row_groups):
                     # A row group is checked before its first row is decoded.
                     for place in places:
-                        if sums is not None and sums[group, place] != _chunk_sum(raw, layout, group, place):
+                        if sums is not None and sums[group, place] != chunk_sum(raw, layout, group, place):
                             raise ValueError(f"the check sum of {file.schema_arrow.names[place]} does not fit")
                     missing = layout.row_group(group).num_rows
                     for batch in file.iter_batches(_BATCH, [group], names, use_threads=False):
@@ -467,7 +405,7 @@ def is_bank(path: str | os.PathLike[str]) -> bool:
     import pyarrow.parquet as pq
 
     try:
-        return _read_seal(path) is not None or METADATA_KEY in (pq.read_schema(path).metadata or {})
+        return read_seal(path) is not None or METADATA_KEY in (pq.read_schema(path).metadata or {})
     except (pa.ArrowException, OSError):
         return False
     except ValueError:
@@ -481,7 +419,7 @@ def _read_head(path: Path) -> tuple[dict[str, Any], list[str]]:
     if not path.exists():
         raise BankError(f"There is no feature bank {path}; make it with hybridfer extract … -o {path}.")
     try:
-        _read_seal(path)
+        read_seal(path)
         with pq.ParquetFile(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
     except (pa.ArrowException, OSError) as error:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hybridfer import __version__
 from hybridfer.datasets.copies import Copies, contradictions
-from hybridfer.errors import OutputError, TrainingError
+from hybridfer.errors import TrainingError
 from hybridfer.evaluation.result import Evaluation
 from hybridfer.evaluation.scoring import score_rows
 from hybridfer.labels import canonical_split
-from hybridfer.tables import ENDINGS, check_output, replacing
+from hybridfer.tables import replacing, report_target
 from hybridfer.types import Item, Manifest
 
 if TYPE_CHECKING:
@@ -130,22 +130,9 @@ def evaluate(
     )
 
 
-def check_target(output: str | os.PathLike[str], overwrite: bool) -> Path:
-    """Return where an evaluation may be written to: ``….json``, or a folder.
-
-    Raises
-    ------
-    OutputError
-        If it exists and `overwrite` is False, is a folder that holds other things, or has the ending of a table.
-    """
-    path = Path(output)
-    if path.suffix.lower() in ENDINGS.keys() - {".json"}:
-        raise OutputError(f"An evaluation is written as FILE.json or into a folder; {path} is neither.")
-    return check_output(path, overwrite, _files(path))
-
-
-def _files(path: Path) -> tuple[str, ...]:
-    return () if path.suffix.lower() == ".json" else FILES
+def check_target(output: str | os.PathLike[str], overwrite: bool) -> tuple[Path, tuple[str, ...]]:
+    """Return where an evaluation may be written to, ``….json`` or a folder; see :func:`report_target`."""
+    return report_target(output, overwrite, "An evaluation", FILES, (".json",))
 
 
 def write_evaluation(evaluation: Evaluation, output: str | os.PathLike[str], overwrite: bool = False) -> list[Path]:
@@ -161,9 +148,9 @@ def write_evaluation(evaluation: Evaluation, output: str | os.PathLike[str], ove
     """
     from hybridfer.report.plots import confusion_png, reliability_png, roc_png
 
-    path = check_target(output, overwrite)
-    with replacing(path, overwrite, _files(path)) as beside:
-        if path.suffix.lower() == ".json":
+    path, folder = check_target(output, overwrite)
+    with replacing(path, overwrite, folder) as beside:
+        if not folder:
             beside.write_text(evaluation.to_json(), "utf-8")
             return [path]
         beside.mkdir()
@@ -175,7 +162,7 @@ def write_evaluation(evaluation: Evaluation, output: str | os.PathLike[str], ove
         confusion_png(confusion, matrix["counts"], matrix["rows"], matrix["columns"], f"Confusion matrix{where}")
         roc_png(roc, evaluation.roc, f"ROC, one against the rest{where}")
         reliability_png(reliability, evaluation.calibration, f"Reliability{where}")
-    return [path / name for name in FILES]
+    return [path / name for name in folder]
 
 
 def _bank_rows(model: Model, bank: FeatureBank, split: str | None, copies: Copies) -> _Rows:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hybridfer.datasets.check import Check, Copies, Seen
-from hybridfer.errors import OutputError, PictureError
+from hybridfer.errors import PictureError
 from hybridfer.report import html
-from hybridfer.tables import ENDINGS, check_output, replacing
+from hybridfer.tables import replacing, report_target
 from hybridfer.types import Pixels
 
 SHOWN = 60
@@ -43,20 +43,9 @@ FILES = ("check.json", "index.html")
 """What a check's folder holds."""
 
 
-def check_target(output: str | os.PathLike[str], overwrite: bool) -> Path:
-    """Return where a check may be written to: ``….json``, ``….html`` or a folder.
-
-    Raises
-    ------
-    OutputError
-        If it exists and `overwrite` is False, is a folder that holds other things, or has another ending.
-    """
-    path = Path(output)
-    if path.suffix.lower() in ENDINGS.keys() - {".json", ".html"}:
-        raise OutputError(
-            f"A check is written as FILE.json, as FILE.html, or into a folder as both; {path} is neither."
-        )
-    return check_output(path, overwrite, _files(path))
+def check_target(output: str | os.PathLike[str], overwrite: bool) -> tuple[Path, tuple[str, ...]]:
+    """Return where a check may be written to, ``….json``, ``….html`` or a folder; see :func:`report_target`."""
+    return report_target(output, overwrite, "A check", FILES, (".json", ".html"))
 
 
 def write_check(check: Check, output: str | os.PathLike[str], overwrite: bool = False) -> list[Path]:
@@ -67,21 +56,16 @@ def write_check(check: Check, output: str | os.PathLike[str], overwrite: bool = 
     OutputError
         As :func:`check_target`, or if it cannot be written.
     """
-    path = check_target(output, overwrite)
-    with replacing(path, overwrite, _files(path)) as beside:
-        if path.suffix.lower() == ".json":
-            beside.write_text(check.to_json(), "utf-8")
-        elif path.suffix.lower() == ".html":
-            beside.write_text(check_page(check), "utf-8")
-        else:
+    path, folder = check_target(output, overwrite)
+    with replacing(path, overwrite, folder) as beside:
+        if folder:
             beside.mkdir()
             (beside / FILES[0]).write_text(check.to_json(), "utf-8")
             (beside / FILES[1]).write_text(check_page(check), "utf-8")
-    return [path / name for name in _files(path)] or [path]
-
-
-def _files(path: Path) -> tuple[str, ...]:
-    return () if path.suffix.lower() in (".json", ".html") else FILES
+        else:
+            made = check.to_json() if path.suffix.lower() == ".json" else check_page(check)
+            beside.write_text(made, "utf-8")
+    return [path / name for name in folder] or [path]
 
 
 def check_page(check: Check) -> str:
