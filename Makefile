@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	  $(BIN)/pip install --quiet --constraint constraints.txt opencv-contrib-python-headless; }
 	@touch $@
 
-demo: $(READY) ## the main job on real pictures; leaves demo/index.html
+demo: $(READY) ## the main job on drawn faces and a photograph; leaves demo/index.html
 	$(BIN)/hybridfer demo -o demo --overwrite
 
 test: $(READY) ## every test

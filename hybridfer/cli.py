@@ -28,6 +28,7 @@ COMMANDS = Registry(
         "similarity": "hybridfer.commands.similarity:similarity",
         "svm-predict": "hybridfer.commands.svm_predict:svm_predict",
         "svm-train": "hybridfer.commands.svm_train:svm_train",
+        "virtual": "hybridfer.commands.virtual:virtual",
     },
 )
 

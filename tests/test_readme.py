@@ -29,8 +29,8 @@ def test_the_python_example_runs(
     assert (tmp_path / "faces.model" / "card.json").is_file() and space["rows"]
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_every_command_it_shows_is_one(line: str) -> None:
+def unknown_options(line: str) -> set[str]:
+    """Return the options of a shown command that the program does not have."""
     from hybridfer.cli import COMMANDS as known
 
     words = shlex.split(line.removeprefix("$ ").split(" | ")[0].split("  #")[0])[1:]
@@ -39,4 +39,9 @@ def test_every_command_it_shows_is_one(line: str) -> None:
     if isinstance(command, click.Group) and not rest[0].startswith("-"):
         command, rest = command.commands[rest[0]], rest[1:]
     options = {name for p in command.params for name in (*p.opts, *p.secondary_opts)} | {"--help"}
-    assert {w.split("=")[0] for w in rest if w.startswith("-") and w != "-"} <= options
+    return {w.split("=")[0] for w in rest if w.startswith("-") and w != "-"} - options
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_it_shows_is_one(line: str) -> None:
+    assert unknown_options(line) == set()

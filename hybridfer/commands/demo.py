@@ -1,4 +1,4 @@
-"""``hybridfer demo``: the main job on real pictures, with nothing to fetch."""
+"""``hybridfer demo``: the main job on drawn faces and a photograph, with nothing to fetch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hybridfer.commands.options import common_options, say
 @click.option("--overwrite", is_flag=True, help="Replace DIR if it exists.")
 @common_options
 def demo(output: str, overwrite: bool, seed: int, quiet: bool, **common: object) -> None:
-    """Extract, train, evaluate and predict on real pictures that ship with scikit-image; leave a page in DIR.
+    """Draw people, extract, train, evaluate and predict, and look at a photograph; leave a page in DIR.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""The demo does the whole main job on pictures that ship with scikit-image."""
+"""The demo does the whole main job on people it draws, and looks at a photograph."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from test_readme import unknown_options
 
 from hybridfer import FeatureBank
+from hybridfer.labels import EXPRESSIONS
 
 
 @pytest.mark.slow
@@ -20,12 +22,19 @@ def test_the_demo_leaves_a_page_a_bank_a_model_and_an_evaluation(run: Callable[.
     assert result.exit_code == 0, result.stderr
     page = (out / "index.html").read_text("utf-8")
     assert "95 % interval" in page and "The mirrored copy." in page
+    assert "say little about photographs of people" in page and "It has never seen a photograph" in page
     assert page.count("data:image/png;base64,") > 20 and not re.search(r'(src|href)="(?!data:)', page)
-    assert len(FeatureBank.open(out / "lfw.parquet")) == 200
+    rows = FeatureBank.open(out / "drawn.parquet").to_pandas()
+    assert len(rows) == 280 and set(rows["label"]) == set(EXPRESSIONS)
+    subjects = {split: set(each["subject"]) for split, each in rows.groupby("split")}
+    assert {split: len(each) for split, each in subjects.items()} == {"train": 24, "val": 8, "test": 8}
+    assert not subjects["train"] & subjects["test"]
     found = json.loads((out / "evaluation" / "evaluation.json").read_text("utf-8"))
-    assert found["n"] == 60 and found["metrics"]["accuracy"]["value"] > 0.9
-    assert (out / "lfw.model" / "card.json").is_file()
-    assert result.stderr.count("$ hybridfer ") == 6
+    accuracy = found["metrics"]["balanced_accuracy"]
+    assert found["n"] == 56 and accuracy["value"] >= 0.8 and accuracy["low"] < accuracy["value"] < accuracy["high"]
+    assert json.loads((out / "drawn.model" / "card.json").read_text("utf-8"))["training"]["rows"] == 168
+    steps = [line for line in result.stderr.splitlines() if line.startswith("$ hybridfer ")]
+    assert len(steps) == 8 and all(unknown_options(step) == set() for step in steps)
 
 
 def test_the_demo_replaces_only_a_demo(run: Callable[..., Result], tmp_path: Path) -> None:
