@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from hybridfer import __version__
 from hybridfer.bank.seal import chunk_sum, read_seal, seal
 from hybridfer.descriptors.base import Descriptor
 from hybridfer.errors import BankError, did_you_mean
-from hybridfer.tables import readable
+from hybridfer.tables import readable, replacing
 from hybridfer.types import BANK_COLUMNS
 
 if TYPE_CHECKING:
@@ -235,6 +235,43 @@ def write_bank(
         for batch in batches:
             file.write_batch(batch)
     seal(path)
+
+
+def save_bank(
+    output: str | os.PathLike[str],
+    provenance: Mapping[str, Any],
+    columns: Mapping[str, type],
+    chunks: Callable[[], Iterable[FeatureChunk]],
+    overwrite: bool = False,
+) -> FeatureBank:
+    """Write a bank of chunks that can be made twice, and return it: Parquet wants the fingerprint before the rows.
+
+    Parameters
+    ----------
+    output : path
+        The Parquet file to write.
+    provenance : mapping
+        What the bank records of its making, ``blocks`` among it.
+    columns : mapping of str to type
+        The user's own columns.
+    chunks : callable
+        Yields the rows from the first on, each time it is called.
+    overwrite : bool
+        Replace the file if it exists.
+
+    Raises
+    ------
+    OutputError
+        If `output` exists and `overwrite` is False, or it cannot be written.
+    """
+    blocks = provenance["blocks"]
+    schema = bank_schema(blocks, columns)
+    fingerprint = Fingerprint(blocks)
+    for chunk in chunks():
+        fingerprint.add(*row_digests(to_batch(chunk, schema), blocks))
+    with replacing(output, overwrite) as beside:
+        write_bank(beside, schema, provenance, fingerprint, (to_batch(chunk, schema) for chunk in chunks()))
+    return FeatureBank.open(output)
 
 
 @dataclass(frozen=True)

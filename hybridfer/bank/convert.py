@@ -12,18 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from hybridfer.bank.bank import (
-    FeatureBank,
-    FeatureChunk,
-    Fingerprint,
-    bank_schema,
-    block_columns,
-    flat_rows,
-    matrix,
-    row_digests,
-    to_batch,
-    write_bank,
-)
+from hybridfer.bank.bank import FeatureBank, FeatureChunk, block_columns, flat_rows, matrix, save_bank
 from hybridfer.errors import BankError, OutputError
 from hybridfer.tables import open_output, replacing, write_rows
 
@@ -164,18 +153,11 @@ def merge(banks: Sequence[FeatureBank], output: str | os.PathLike[str], overwrit
     notes = [note for bank in banks for note in bank.provenance["notes"]]
     dataset = "+".join(dict.fromkeys(bank.provenance["dataset"] for bank in banks))
     provenance = {**first.provenance, "dataset": dataset, "notes": list(dict.fromkeys(notes)), "blocks": cards}
-    schema = bank_schema(cards, columns)
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        parts = chain.from_iterable(chunks(bank) for bank in banks) if stacked else _side_by_side(banks)
-        return (to_batch(chunk, schema) for chunk in parts)
+    def parts() -> Iterator[FeatureChunk]:
+        return chain.from_iterable(chunks(bank) for bank in banks) if stacked else _side_by_side(banks)
 
-    fingerprint = Fingerprint(cards)
-    for batch in batches():
-        fingerprint.add(*row_digests(batch, cards))
-    with replacing(output, overwrite) as beside:
-        write_bank(beside, schema, provenance, fingerprint, batches())
-    return FeatureBank.open(output)
+    return save_bank(output, provenance, columns, parts, overwrite)
 
 
 def _all_blocks(banks: Sequence[FeatureBank]) -> dict[str, Any]:

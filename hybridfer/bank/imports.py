@@ -7,25 +7,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from hybridfer.bank.bank import (
-    FeatureBank,
-    FeatureChunk,
-    Fingerprint,
-    bank_schema,
-    row_digests,
-    to_batch,
-    write_bank,
-)
+from hybridfer.bank.bank import FeatureBank, FeatureChunk, save_bank
 from hybridfer.datasets.inputs import read_inputs
 from hybridfer.datasets.manifest import row_items
 from hybridfer.errors import DatasetError
 from hybridfer.schemas import Schema
 from hybridfer.schemas.table import PeerTable, read_table
-from hybridfer.tables import check_output, replacing
+from hybridfer.tables import check_output
 from hybridfer.types import BANK_COLUMNS, Item
 
 _ROWS_AT_ONCE = 1024
@@ -125,22 +116,16 @@ def import_tables(
             "input": inputs.pop() if len(inputs) == 1 else None,
         },
     }
-    arrow = bank_schema(cards, columns)
 
-    def batches() -> Iterator[Any]:
+    def chunks() -> Iterator[FeatureChunk]:
         begun = 0
         for start in range(0, len(full), _ROWS_AT_ONCE):
             part = full[start : start + _ROWS_AT_ONCE]
             ended = begun + sum(row["status"] == "ok" for row in part)
-            yield to_batch(FeatureChunk(part, {name: X[name][begun:ended] for name in cards}), arrow)
+            yield FeatureChunk(part, {name: X[name][begun:ended] for name in cards})
             begun = ended
 
-    fingerprint = Fingerprint(cards)
-    for batch in batches():
-        fingerprint.add(*row_digests(batch, cards))
-    with replacing(path, overwrite) as beside:
-        write_bank(beside, arrow, provenance, fingerprint, batches())
-    return FeatureBank.open(path)
+    return save_bank(path, provenance, columns, chunks, overwrite)
 
 
 def _names(table: PeerTable) -> str:

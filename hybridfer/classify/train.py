@@ -22,7 +22,7 @@ from hybridfer.classify.pipelines import (
     row_weights,
 )
 from hybridfer.classify.splits import calibration_folds, make_folds
-from hybridfer.datasets.copies import Copies, contradictions
+from hybridfer.datasets.copies import CopyTable, contradictions
 from hybridfer.errors import TrainingError
 from hybridfer.labels import canonical_split, class_order
 
@@ -153,7 +153,7 @@ def train_svm(
         raise TrainingError(f"No block of {bank.path} is to be used; name one or more of {', '.join(bank.blocks)}.")
     blocks = {name: int(bank.blocks[name]["length"]) for name in names}
     whole = histograms(blocks, kernel)
-    copies = Copies({}) if check is None else Copies.read(check)
+    copies = CopyTable({}) if check is None else CopyTable.read(check)
     chosen, used_split, notes = _choose_rows(bank, split)
     data = _read(bank, names, whole, chosen)
     notes += _copy_notes(bank, chosen, copies, used_split)
@@ -230,7 +230,7 @@ def _choose_rows(bank: FeatureBank, split: str) -> tuple[npt.NDArray[np.intp], s
     return np.flatnonzero(of_split & labelled), wanted, notes
 
 
-def _copy_notes(bank: FeatureBank, chosen: npt.NDArray[np.intp], copies: Copies, split: str | None) -> Iterator[str]:
+def _copy_notes(bank: FeatureBank, chosen: npt.NDArray[np.intp], copies: CopyTable, split: str | None) -> Iterator[str]:
     """Yield what is to be said of copies among the training rows, and of training pictures in other splits."""
     pictures, labels, splits = (bank.column(name) for name in ("sha256", "label", "split"))
     used = pictures[chosen].tolist()

@@ -73,7 +73,7 @@ def input_options(function: F) -> F:
             help="Smallest face to look for.",
         ),
     ]
-    return _apply(options, _packed(function))
+    return apply_options(options, _packed(function))
 
 
 def stdin_option(function: F) -> F:
@@ -85,7 +85,7 @@ def stdin_option(function: F) -> F:
 
 def label_options(function: F) -> F:
     """``--labels``, ``--dataset`` and ``--label-set``: what an input is read as."""
-    return _apply(LABEL_OPTIONS, function)
+    return apply_options(LABEL_OPTIONS, function)
 
 
 def specs_option(required: bool = True) -> Callable[[F], F]:
@@ -99,7 +99,7 @@ def output_option(function: F) -> F:
         click.option("-o", "--output", metavar="OUT", type=click.Path(allow_dash=True), help="Where to; - is stdout."),
         click.option("--overwrite", is_flag=True, help="Replace OUT if it exists."),
     ]
-    return _apply(options, function)
+    return apply_options(options, function)
 
 
 def format_option(*formats: str) -> Callable[[F], F]:
@@ -151,7 +151,7 @@ def common_options(function: F) -> F:
         click.option("--device", default="cpu", show_default=True, help="Of networks: cpu, cuda, cuda:0 or auto."),
         click.option("--quiet", is_flag=True, help="Say nothing but errors."),
     ]
-    return _apply(options, function)
+    return apply_options(options, function)
 
 
 def say(quiet: bool, text: str) -> None:
@@ -181,7 +181,8 @@ def _packed(function: F) -> F:
     return cast(F, command)
 
 
-def _apply(options: Sequence[Callable[..., Any]], function: F) -> F:
+def apply_options(options: Sequence[Callable[..., Any]], function: F) -> F:
+    """Return the function with options and arguments, the first of them first in the help."""
     decorated: Any = function
     for option in reversed(options):
         decorated = option(decorated)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from hybridfer.commands.options import common_options, progress_bar, say
+from hybridfer.commands.options import apply_options, common_options, progress_bar, say
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,9 +46,7 @@ def _drawing_options(identities: int) -> Callable[[F], F]:
             ),
             click.option("--overwrite", is_flag=True, help="Replace OUT if it exists."),
         ]
-        for option in reversed(options):
-            function = option(function)
-        return function
+        return apply_options(options, function)
 
     return decorated
 

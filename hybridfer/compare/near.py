@@ -203,11 +203,11 @@ def _shifted_correlation(one: Pixels, other: Pixels) -> float:
     return best
 
 
-def reduced(pixels: Pixels) -> Pixels:
-    """Return a picture whose longer side has at most 256 pixels: all that a sketch needs of it."""
+def reduced(pixels: Pixels, side: int = 256) -> Pixels:
+    """Return a picture whose longer side has at most `side` pixels, by default all that a sketch needs of it."""
     import cv2
 
-    scale = 256 / max(pixels.shape[:2])
+    scale = side / max(pixels.shape[:2])
     if scale >= 1:
         return pixels
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))

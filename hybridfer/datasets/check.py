@@ -18,6 +18,9 @@ from hybridfer.compare.near import NearPair, Sketch
 from hybridfer.labels import SPLITS, class_order
 from hybridfer.types import Item, Manifest
 
+NONE = "(none)"
+"""What stands for the split or label of rows without one."""
+
 _AT_ONCE = 128
 """Pictures that one thread reads together."""
 
@@ -170,11 +173,11 @@ class Check:
         """Rows of each label in each split; ``(none)`` where a row has none."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for s in self.seen:
-            counts[s.item.split or "(none)"][s.item.label or "(none)"] += 1
-        labels = class_order({label for split in counts.values() for label in split} - {"(none)"})
+            counts[s.item.split or NONE][s.item.label or NONE] += 1
+        labels = class_order({label for split in counts.values() for label in split} - {NONE})
         return {
-            split: {label: counts[split][label] for label in (*labels, "(none)") if counts[split][label]}
-            for split in _in_order(counts, (*SPLITS, "(none)"))
+            split: {label: counts[split][label] for label in (*labels, NONE) if counts[split][label]}
+            for split in _in_order(counts, (*SPLITS, NONE))
         }
 
     @cached_property
@@ -321,26 +324,35 @@ def check(
     --------
     >>> found = check(read_inputs(["fer2013.csv"]))         # doctest: +SKIP
     >>> found.counts["duplicate_leaks"]                     # doctest: +SKIP
-    281
+    269
     """
-    from hybridfer.compare.near import find_near
-
     seen = look(manifest.items, near=near, jobs=jobs, progress=progress)
-    of_pixels: dict[str, list[Seen]] = defaultdict(list)
-    for s in seen:
-        if s.pixels is not None and s.value is None:
-            of_pixels[s.pixels].append(s)
-    duplicates = [Copies([[s] for s in group]) for group in of_pixels.values() if len(group) > 1]
-    pairs = []
-    if near:
-        # One of a group of identical pictures stands for all in the search.
-        groups = list(of_pixels.values())
-        sketches = [group[0].sketch for group in groups if group[0].sketch is not None]
-        for pair in find_near(sketches, distance=distance, correlation=correlation, jobs=jobs):
-            pairs.append(Copies([groups[pair.first], groups[pair.second]], pair))
+    groups = identical(seen)
+    duplicates = [Copies([[s] for s in group]) for group in groups if len(group) > 1]
+    pairs = near_copies(groups, distance, correlation, jobs) if near else []
     pairs.sort(key=lambda copies: not copies.leak)
     settings = {"bits": 64, "distance": distance, "correlation": correlation} if near else {}
     return Check(name, manifest, seen, sorted(duplicates, key=lambda c: not c.leak), pairs, settings)
+
+
+def identical(seen: Iterable[Seen]) -> list[list[Seen]]:
+    """Return the pictures that were read and are not of one colour, identical ones together in a group."""
+    groups: dict[str, list[Seen]] = defaultdict(list)
+    for s in seen:
+        if s.pixels is not None and s.value is None:
+            groups[s.pixels].append(s)
+    return list(groups.values())
+
+
+def near_copies(
+    groups: Sequence[list[Seen]], distance: int = DISTANCE, correlation: float = CORRELATION, jobs: int = -1
+) -> list[Copies]:
+    """Return the pairs of groups whose pictures are near copies; one of identical pictures is searched for all."""
+    from hybridfer.compare.near import find_near
+
+    sketches = [group[0].sketch for group in groups if group[0].sketch is not None]
+    found = find_near(sketches, distance=distance, correlation=correlation, jobs=jobs)
+    return [Copies([groups[pair.first], groups[pair.second]], pair) for pair in found]
 
 
 def look(
@@ -400,5 +412,5 @@ def _some(found: Sequence[Any], text: Callable[[Any], str], shown: int = 3) -> s
 
 def _balance(labels: Mapping[str, int]) -> str:
     text = ", ".join(f"{label} {n}" for label, n in labels.items())
-    known = [n for label, n in labels.items() if label != "(none)"]
+    known = [n for label, n in labels.items() if label != NONE]
     return text + (f"; the commonest is {max(known) / min(known):.1f} times the rarest" if len(known) > 1 else "")

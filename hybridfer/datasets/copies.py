@@ -15,7 +15,7 @@ from hybridfer.errors import DatasetError
 
 
 @dataclass(frozen=True)
-class Copies:
+class CopyTable:
     """Pictures by content hash, and their copies.
 
     Without a report only pictures of equal hashes are copies.
@@ -35,7 +35,7 @@ class Copies:
     report: str | None = None
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Copies:
+    def read(cls, path: str | os.PathLike[str]) -> CopyTable:
         """Return the copies of a report that ``hybridfer datasets check -o REPORT.json`` wrote.
 
         Raises

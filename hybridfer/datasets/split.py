@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hybridfer.compare.near import find_near
-from hybridfer.datasets.check import Seen, look
+from hybridfer.datasets.check import NONE, Seen, identical, look, near_copies
+from hybridfer.datasets.copies import CopyTable
 from hybridfer.errors import DatasetError
 from hybridfer.labels import SPLITS, canonical_split, class_order
 from hybridfer.tables import open_output, write_parquet, write_rows
@@ -23,9 +23,6 @@ BY = ("auto", "subject", "group", "picture")
 
 UNITS = {"subject": "subjects", "group": "groups", "picture": "pictures, copies counted once"}
 """How a text calls what was kept whole."""
-
-NONE = "(none)"
-"""What stands for the label of rows without one."""
 
 COLUMNS = ("path", "frame", "label", "split", "subject", "group", "cropped")
 """The columns of the manifest that is written; those the data do not have are left out, the user's own follow."""
@@ -224,26 +221,13 @@ def _units(seen: Sequence[Seen], by: str, near: bool, jobs: int) -> npt.NDArray[
     """Return which unit each picture belongs to, as numbers from 0."""
     from hybridfer.classify.splits import tie
 
-    columns: list[Sequence[str | None]] = [[s.pixels for s in seen]]
-    if by != "picture":
-        columns.append([getattr(s.item, by) for s in seen])
-    if near:
-        columns.append(_near_groups(seen, jobs))
-    return tie(len(seen), *columns)
-
-
-def _near_groups(seen: Sequence[Seen], jobs: int) -> list[str | None]:
-    """Return for each picture a name of the near copies it is one of; None where there are none."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    places = [i for i, s in enumerate(seen) if s.sketch is not None]
-    pairs = find_near([s.sketch for s in seen if s.sketch is not None], jobs=jobs)
-    ends = [places[p.first] for p in pairs], [places[p.second] for p in pairs]
-    links = coo_array((np.ones(len(pairs)), ends), shape=(len(seen), len(seen)))
-    numbers = connected_components(links, directed=False)[1]
-    linked = {*ends[0], *ends[1]}
-    return [str(number) if i in linked else None for i, number in enumerate(numbers)]
+    copies: dict[str, set[str]] = defaultdict(set)
+    for pair in near_copies(identical(seen), jobs=jobs) if near else ():
+        one, other = (str(side[0].pixels) for side in pair.sides)
+        copies[one].add(other)
+        copies[other].add(one)
+    tied = CopyTable(copies).tied([s.pixels for s in seen])
+    return tie(len(seen), tied, *([] if by == "picture" else [[getattr(s.item, by) for s in seen]]))
 
 
 def _deal(

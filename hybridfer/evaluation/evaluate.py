@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hybridfer import __version__
-from hybridfer.datasets.copies import Copies, contradictions
+from hybridfer.datasets.copies import CopyTable, contradictions
 from hybridfer.errors import TrainingError
 from hybridfer.evaluation.result import Evaluation
 from hybridfer.evaluation.scoring import score_rows
@@ -102,7 +102,7 @@ def evaluate(
             if any(banks)
             else read_inputs(source, labels=labels, dataset=dataset, label_set=label_set, nul=nul, stdin=stdin)
         )
-    copies = Copies({}) if check is None else Copies.read(check)
+    copies = CopyTable({}) if check is None else CopyTable.read(check)
     if isinstance(source, Manifest):
         rows, notes, facts = _picture_rows(model, source, wanted, prediction)
     else:
@@ -165,7 +165,7 @@ def write_evaluation(evaluation: Evaluation, output: str | os.PathLike[str], ove
     return [path / name for name in folder]
 
 
-def _bank_rows(model: Model, bank: FeatureBank, split: str | None, copies: Copies) -> _Rows:
+def _bank_rows(model: Model, bank: FeatureBank, split: str | None, copies: CopyTable) -> _Rows:
     known = bank.rows()
     _check_split(Counter(row["split"] for row in known), split, str(bank.path))
     kept = [split is None or row["split"] == split for row in known]
@@ -207,7 +207,7 @@ def _mark_copies(
     known: Sequence[Mapping[str, Any]],
     kept: Sequence[bool],
     rows: Sequence[dict[str, Any]],
-    copies: Copies,
+    copies: CopyTable,
 ) -> list[str]:
     """Say of each row, in :data:`COPY`, if it is a training row or a copy of one; return what a reader must know."""
     scored = [row for row, keep in zip(known, kept, strict=True) if keep]

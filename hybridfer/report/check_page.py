@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hybridfer.compare.near import reduced
 from hybridfer.datasets.check import Check, Copies, Seen
 from hybridfer.errors import PictureError
 from hybridfer.report import html
@@ -174,20 +175,13 @@ def _balance(check: Check) -> list[str]:
 
 def _read(seen: Seen) -> Pixels | None:
     """Return the picture, small; None where it is no longer what was checked."""
-    import cv2
-
     try:
         picture = seen.item.source.read()
     except PictureError:
         return None
     if picture.sha256 != seen.sha256:
         return None
-    scale = _SIDE / max(picture.pixels.shape[:2])
-    if scale >= 1:
-        return picture.pixels
-    height, width = (max(1, round(side * scale)) for side in picture.pixels.shape[:2])
-    small: Pixels = cv2.resize(picture.pixels, (width, height), interpolation=cv2.INTER_AREA)
-    return small
+    return reduced(picture.pixels, _SIDE)
 
 
 def _caption(folder: str, seen: Seen) -> str:

@@ -12,7 +12,7 @@ import pytest
 from skimage import data as samples
 
 from hybridfer.datasets.check import check
-from hybridfer.datasets.copies import Copies, contradictions
+from hybridfer.datasets.copies import CopyTable, contradictions
 from hybridfer.datasets.inputs import read_inputs
 from hybridfer.errors import DatasetError
 from hybridfer.report.check_page import check_page
@@ -134,17 +134,17 @@ def test_the_report_is_json_and_tells_training_what_are_copies(table: Path, tmp_
     (tmp_path / "check.json").write_text(found.to_json())
     report = json.loads((tmp_path / "check.json").read_text())
     assert report["counts"]["duplicate_groups"] == 2 and report["undecodable"][0]["error"]
-    copies = Copies.read(tmp_path / "check.json")
+    copies = CopyTable.read(tmp_path / "check.json")
     sha = {Path(s.item.input).name: s.sha256 for s in found.seen}
     assert set(copies.of[sha["a.png"]]) == {sha["a again.bmp"], sha["a mirrored.png"], sha["a cropped.png"]}
     assert sha["c.png"] not in copies.of and set(copies.constant) == {sha["black.png"]}
-    assert Copies.read(tmp_path).of == copies.of
+    assert CopyTable.read(tmp_path).of == copies.of
 
 
 def test_copies_of_copies_are_tied_and_equal_pictures_are_by_themselves() -> None:
-    copies = Copies({"a": {"b"}, "b": {"a", "c"}, "c": {"b"}})
+    copies = CopyTable({"a": {"b"}, "b": {"a", "c"}, "c": {"b"}})
     assert copies.tied(["c", "x", None, "a", "x"]) == ["c", "x", None, "c", "x"]
-    assert Copies({}).tied(["a", "b", "a"]) == ["a", "b", "a"]
+    assert CopyTable({}).tied(["a", "b", "a"]) == ["a", "b", "a"]
     assert copies.among(["a", "c", "x", None], {"b", "x"}) == ([False, False, True, False], [True, True, False, False])
 
 
@@ -156,15 +156,15 @@ def test_equal_pictures_with_several_labels_are_counted() -> None:
 def test_a_file_that_is_no_report_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "r.json").write_text(text)
     with pytest.raises(DatasetError, match="no report of a check"):
-        Copies.read(tmp_path / "r.json")
+        CopyTable.read(tmp_path / "r.json")
     with pytest.raises(DatasetError, match="cannot be read"):
-        Copies.read(tmp_path / "none.json")
+        CopyTable.read(tmp_path / "none.json")
 
 
 def test_a_newer_report_is_refused(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text('{"check": 2, "duplicates": [], "near_duplicates": [], "constant": []}')
     with pytest.raises(DatasetError, match="format 2"):
-        Copies.read(tmp_path / "r.json")
+        CopyTable.read(tmp_path / "r.json")
 
 
 def test_the_page_shows_the_offending_pairs_side_by_side(table: Path) -> None:
