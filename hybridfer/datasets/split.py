@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hybridfer.datasets.check import NONE, Seen, identical, look, near_copies
+from hybridfer.datasets.check import NONE, Seen, look, near_copies
 from hybridfer.datasets.copies import CopyTable
 from hybridfer.errors import DatasetError
 from hybridfer.labels import SPLITS, canonical_split, class_order
@@ -222,7 +222,9 @@ def _units(seen: Sequence[Seen], by: str, near: bool, jobs: int) -> npt.NDArray[
     from hybridfer.classify.splits import tie
 
     copies: dict[str, set[str]] = defaultdict(set)
-    for pair in near_copies(identical(seen), jobs=jobs) if near else ():
+    # Each of identical pictures is fitted for itself: what one misses by a hair, another may find.
+    alone = [[s] for s in seen if s.sketch is not None]
+    for pair in near_copies(alone, jobs=jobs) if near else ():
         one, other = (str(side[0].pixels) for side in pair.sides)
         copies[one].add(other)
         copies[other].add(one)
