@@ -53,6 +53,7 @@ class Registry:
         if target is None:
             known = self.names()
             hint = did_you_mean(name, known)
-            raise SpecError(f"No {self.kind.removesuffix('s')} named {name!r}.{hint} Known: {', '.join(known)}.")
+            one = self.kind.removesuffix("es" if self.kind.endswith("sses") else "s")
+            raise SpecError(f"No {one} named {name!r}.{hint} Known: {', '.join(known)}.")
         module, _, attribute = target.partition(":")
         return getattr(importlib.import_module(module), attribute)

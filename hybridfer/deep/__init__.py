@@ -1,7 +1,10 @@
 """Networks, the only home of torch: a new one is a file in ``nets/`` and a line in the table.
 
-A line names a factory: a callable that takes the keyword ``classes`` and returns an ``nn.Module`` for RGB pictures
-``(n, 3, size, size) float32``. Its last ``nn.Linear``, where it has one, tells the classes apart.
+A line names a factory: a callable that takes the keywords ``classes, channels, input_size, width``, all with defaults,
+and returns an ``nn.Module`` for pictures ``(n, channels, size, size) float32``. Evaluating, it returns scores ``(n,
+classes)``; training, those or an :class:`~hybridfer.deep.nets.base.Answer`. Its last ``nn.Linear``, where it has one,
+tells the classes apart. ``from_published(state)``, where it has that, gives its own names to the tensors of the
+authors' files.
 """
 
 from __future__ import annotations
@@ -11,7 +14,33 @@ from hybridfer.registry import Registry
 NETWORKS = Registry(
     "networks",
     {
+        "alexnet-emotion": "hybridfer.deep.nets.alexnet:alexnet_emotion",
+        "arm": "hybridfer.deep.nets.arm:arm",
+        "bam-resnet50": "hybridfer.deep.nets.attention:bam_resnet50",
+        "cbam-resnet50": "hybridfer.deep.nets.attention:cbam_resnet50",
         "resnet18": "hybridfer.deep.nets.resnet:resnet18",
         "resnet34": "hybridfer.deep.nets.resnet:resnet34",
+        "resnet50": "hybridfer.deep.nets.resnet:resnet50",
+        "resnet152": "hybridfer.deep.nets.resnet:resnet152",
+        "rmn": "hybridfer.deep.nets.rmn:rmn34",
+        "rmn18": "hybridfer.deep.nets.rmn:rmn18",
+        "rmrn": "hybridfer.deep.nets.rmrn:rmrn34",
+        "rmrn18": "hybridfer.deep.nets.rmrn:rmrn18",
+        "vgg13": "hybridfer.deep.nets.vgg:vgg13",
+        "vgg19": "hybridfer.deep.nets.vgg:vgg19",
     },
 )
+
+LOSSES = Registry(
+    "losses",
+    {
+        "centre": "hybridfer.deep.losses:Centre",
+        "cross-entropy": "hybridfer.deep.losses:CrossEntropy",
+        "focal": "hybridfer.deep.losses:Focal",
+        "improved-island": "hybridfer.deep.losses:ImprovedIsland",
+        "island": "hybridfer.deep.losses:Island",
+        "kl": "hybridfer.deep.losses:Divergence",
+        "rmrn": "hybridfer.deep.losses:Masking",
+    },
+)
+"""What training descends: a line names a :class:`~hybridfer.deep.losses.Loss`."""

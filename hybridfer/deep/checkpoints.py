@@ -134,8 +134,9 @@ def plan_network(network: str, classes: int | None = None) -> nn.Module:
 def fit_tensors(state: Mapping[str, Tensor], network: str, where: str) -> tuple[dict[str, Tensor], int | None]:
     """Return the tensors as the network wants them, and how many classes its last layer tells apart.
 
-    Numbers are converted to the network's own types. ``num_batches_tracked``, which no result depends on and old
-    checkpoints lack, becomes 0 where it is missing.
+    A network's ``from_published``, where it has one, turns the names of others' checkpoints into its own. Numbers are
+    converted to the network's own types. ``num_batches_tracked``, which no result depends on and old checkpoints lack,
+    becomes 0 where it is missing.
 
     Parameters
     ----------
@@ -150,6 +151,9 @@ def fit_tensors(state: Mapping[str, Tensor], network: str, where: str) -> tuple[
     WeightsError
         If a tensor is missing, unexpected, of another shape or kind, or holds NaN or infinity; every one is named.
     """
+    by_own_names = getattr(plan_network(network), "from_published", None)
+    if by_own_names is not None:
+        state = by_own_names(state)
     linear = [name for name, module in plan_network(network).named_modules() if isinstance(module, nn.Linear)]
     last = state.get(f"{linear[-1]}.weight") if linear else None
     classes = len(last) if last is not None and last.ndim == 2 else None

@@ -19,6 +19,8 @@ from hybridfer.deep.weights import find_weights, read_card, weights_folder
 
 Run = Callable[..., Result]
 
+pytestmark = pytest.mark.usefixtures("none_shipped")
+
 
 @pytest.fixture
 def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -82,7 +84,8 @@ def test_a_wrong_network_is_one_line_that_names_every_tensor(run: Run, tmp_path:
     assert result.exit_code == 1
     assert result.stderr == (
         f"hybridfer: {tmp_path / '18.pth'} does not fit resnet34. 80 missing: {missing}. Expected every tensor of the "
-        "network and no other; give its own checkpoint, or another --network (known: resnet18, resnet34).\n"
+        "network and no other; give its own checkpoint, or another --network "
+        f"(known: {', '.join(NETWORKS.names())}).\n"
     )
     assert not weights_folder().exists()
 
@@ -102,9 +105,9 @@ def test_list_shows_a_row_for_each_as_text_or_json(run: Run, checkpoint: Path) -
     run("models", "import", checkpoint, "--network", "toy", "--name", "longer-name", "--licence", "MIT")
     run("models", "import", checkpoint, "--network", "toy")
     assert run("models", "list").stdout.splitlines() == [
-        "name         network  classes  size  licence  origin",
-        "longer-name  toy      3        224   MIT      three classes.pth",
-        "toy          toy      3        224   unknown  three classes.pth",
+        "name         network  classes  size  whose  licence  origin",
+        "longer-name  toy      3        224   yours  MIT      three classes.pth",
+        "toy          toy      3        224   yours  unknown  three classes.pth",
     ]
     cards = json.loads(run("models", "list", "--format", "json").stdout)
     assert [card["name"] for card in cards] == ["longer-name", "toy"]
@@ -118,6 +121,30 @@ def test_a_damaged_card_does_not_hide_the_others(run: Run, checkpoint: Path) -> 
     assert result.exit_code == 3
     assert result.stdout.splitlines()[1].startswith("good")
     assert "is no card of weights" in result.stderr
+
+
+def test_list_says_which_weights_are_hybridfers_own(run: Run, checkpoint: Path, none_shipped: Path) -> None:
+    run("models", "import", checkpoint, "--network", "toy", "--name", "brought")
+    (weights_folder() / "brought").rename(none_shipped / "brought")
+    run("models", "import", checkpoint, "--network", "toy")
+    lines = run("models", "list").stdout.splitlines()
+    assert [line.split()[4] for line in lines] == ["whose", "hybridfer", "yours"]
+    cards = json.loads(run("models", "list", "--format", "json").stdout)
+    assert [(card["name"], card["shipped"]) for card in cards] == [("brought", True), ("toy", False)]
+
+
+def test_show_prints_everything_that_the_card_says(run: Run, checkpoint: Path) -> None:
+    run("models", "import", checkpoint, "--network", "toy")
+    path = weights_folder() / "toy" / "card.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "thresholds": [0.6, 0.7]}))
+    assert json.loads(run("models", "show", "toy").stdout)["thresholds"] == [0.6, 0.7]
+
+
+def test_import_of_yunet_says_how_to_look_for_faces_with_it(run: Run, data_folder: Path) -> None:
+    result = run("models", "import", data_folder / "teachers" / "yunet_n.onnx", "--network", "yunet")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "124 tensors of yunet → yunet, as in --detector yunet:weights=yunet\n"
+    assert run("models", "verify").stdout == "yunet: ok\n"
 
 
 def test_show_of_an_unknown_name_says_what_is_installed(run: Run, checkpoint: Path) -> None:

@@ -186,6 +186,8 @@ def test_threads_may_describe_by_several_layers_at_once() -> None:
 
 
 def test_layers_of_one_network_share_its_tensors() -> None:
+    activations._load.cache_clear()
+    activations._load_stopping.cache_clear()
     first, second = (create_descriptor(f"resnet18@{at}:{UNTRAINED}") for at in ("layer1", "layer2"))
     recipes = {layer._recipe()[0] for layer in (first, second)}
     assert len(recipes) == 1

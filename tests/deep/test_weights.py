@@ -13,18 +13,25 @@ import torch
 from deep.toy_networks import Toy
 from safetensors.torch import load_file, save_file
 
+from hybridfer.deep import NETWORKS
 from hybridfer.deep.weights import (
     find_weights,
     import_weights,
+    is_shipped,
     list_weights,
     read_card,
+    read_record,
     verify_weights,
     weights_folder,
     weights_names,
+    weights_path,
 )
 from hybridfer.errors import OutputError, SpecError, WeightsError
+from hybridfer.faces import create_detector
 
 State = dict[str, torch.Tensor]
+
+pytestmark = pytest.mark.usefixtures("none_shipped")
 
 
 class Evil:
@@ -128,7 +135,7 @@ def test_every_missing_unexpected_and_misshapen_tensor_is_named(tmp_path: Path, 
         "1 of another shape: conv.weight (2, 1, 3, 3), expected (2, 3, 3, 3); "
         "1 not plain numbers: norm.bias (torch.int64). "
         "Expected every tensor of the network and no other; give its own checkpoint, "
-        "or another --network (known: odd, resnet18, resnet34, toy)."
+        f"or another --network (known: {', '.join(NETWORKS.names())})."
     )
     assert weights_names() == []
 
@@ -300,3 +307,118 @@ def test_tensors_that_share_memory_are_stored_apart(tmp_path: Path, toy_state: S
     stored = load_file(find_weights("toy")[0])
     assert torch.equal(stored["norm.weight"], both)
     assert torch.equal(stored["norm.running_var"], both)
+
+
+def _ship(name: str, folder: Path) -> None:
+    (weights_folder() / name).rename(folder / name)
+
+
+def test_weights_that_are_shipped_are_found_like_the_users_own_and_give_way_to_them(
+    toy_file: Path, none_shipped: Path
+) -> None:
+    import_weights(toy_file, "toy", licence="MIT")
+    _ship("toy", none_shipped)
+    assert (weights_names(), is_shipped("toy")) == (["toy"], True)
+    assert find_weights("toy")[0] == none_shipped / "toy" / "model.safetensors"
+    assert list_weights()[0][0].licence == "MIT"
+    assert verify_weights() == {"toy": None}
+    import_weights(toy_file, "toy", licence="mine")
+    assert (weights_names(), is_shipped("toy")) == (["toy"], False)
+    assert find_weights("toy")[0] == weights_folder() / "toy" / "model.safetensors"
+    assert read_card("toy").licence == "mine"
+
+
+def test_a_changed_byte_in_what_is_shipped_is_noticed(toy_file: Path, none_shipped: Path) -> None:
+    import_weights(toy_file, "toy")
+    _ship("toy", none_shipped)
+    path = none_shipped / "toy" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x55")
+    assert "changed or damaged" in str(verify_weights()["toy"])
+
+
+def _model_folder(folder: Path, toy_file: Path, **facts: object) -> Path:
+    """What a training writes: weights, a card that says more, a page to read."""
+    import_weights(toy_file, "toy", name="trained", licence="MIT")
+    (weights_folder() / "trained").rename(folder)
+    record = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**record, **facts}))
+    (folder / "README.md").write_text("# A toy\n")
+    return folder
+
+
+def test_a_model_folder_is_imported_with_all_that_its_card_says(tmp_path: Path, toy_file: Path) -> None:
+    folder = _model_folder(tmp_path / "model", toy_file, thresholds=[0.6, 0.7])
+    card = import_weights(folder, "toy", name="mine")
+    assert (card.name, card.licence, card.tensors) == ("mine", "MIT", 9)
+    assert read_record("mine")["thresholds"] == [0.6, 0.7]
+    assert sorted(p.name for p in weights_path("mine").iterdir()) == ["README.md", "card.json", "model.safetensors"]
+    assert find_weights("mine")[1] == card
+
+
+def test_a_path_to_weights_is_a_name_or_a_model_folder(
+    tmp_path: Path, toy_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = _model_folder(tmp_path / "model", toy_file)
+    assert weights_path(str(folder)) == folder
+    monkeypatch.chdir(tmp_path)
+    assert weights_path("model") == Path("model")
+    import_weights(folder, "toy", name="model")
+    assert weights_path("model") == weights_folder() / "model"
+    with pytest.raises(WeightsError, match="No weights named 'none' are installed"):
+        weights_path("none")
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x55")
+    with pytest.raises(WeightsError, match="changed or damaged"):
+        weights_path(str(folder))
+    (folder / "card.json").unlink()
+    with pytest.raises(WeightsError, match="is no card of weights"):
+        weights_path(str(folder))
+
+
+def test_a_model_folder_that_is_not_what_it_says_is_refused(tmp_path: Path, toy_file: Path, toy_state: State) -> None:
+    folder = _model_folder(tmp_path / "model", toy_file)
+    with pytest.raises(WeightsError, match="holds toy, not resnet18; import it with --network toy"):
+        import_weights(folder, "resnet18")
+    with pytest.raises(WeightsError, match="has a card that says what it is"):
+        import_weights(folder, "toy", size=48)
+    del toy_state["conv.bias"]
+    save_file(toy_state, folder / "model.safetensors")
+    with pytest.raises(WeightsError, match="changed or damaged"):
+        import_weights(folder, "toy")
+    record = json.loads((folder / "card.json").read_text())
+    record["sha256"] = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    (folder / "card.json").write_text(json.dumps(record))
+    with pytest.raises(WeightsError, match=r"does not fit toy\. 1 missing: conv\.bias"):
+        import_weights(folder, "toy")
+    assert weights_names() == []
+
+
+def test_a_trained_detector_is_imported_as_a_folder_and_used_by_its_name(tmp_path: Path) -> None:
+    from hybridfer.deep.nets.mtcnn import ONet
+    from hybridfer.deep.nets.mtcnn_improved import ImprovedPNet, OctaveRNet
+
+    nets = {"pnet": ImprovedPNet(), "rnet": OctaveRNet(0.25), "onet": ONet()}
+    state = {f"{net}.{name}": t.contiguous() for net, module in nets.items() for name, t in module.state_dict().items()}
+
+    def write(folder: Path, **facts: object) -> Path:
+        folder.mkdir()
+        save_file(state, folder / "model.safetensors")
+        sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+        card = {"name": "model", "network": "mtcnn-improved", "classes": None, "labels": None, "size": 48}
+        card |= {"mean": [0.5] * 3, "std": [0.5] * 3, "licence": "MIT", "origin": "a test", "tensors": len(state)}
+        card |= {"schema": 1, "sha256": sha256, "thresholds": [0.6, 0.7, 0.7], "alpha": 0.25}
+        (folder / "card.json").write_text(json.dumps({**card, **facts}))
+        return folder
+
+    card = import_weights(write(tmp_path / "model"), "mtcnn-improved", name="mine")
+    assert create_detector("mtcnn-improved:weights=mine").weights == card.sha256
+    for name, value in {"alpha": 0.5, "thresholds": [0.6]}.items():
+        folder = write(tmp_path / name, **{name: value})
+        with pytest.raises(WeightsError, match="holds no weights of mtcnn-improved"):
+            import_weights(folder, "mtcnn-improved", name="other")
+    assert weights_names() == ["mine"]
+
+
+def test_a_detector_that_is_trained_as_a_whole_is_not_imported_from_a_file(toy_file: Path) -> None:
+    with pytest.raises(WeightsError, match="is no model folder; mtcnn-improved comes as the one that hybridfer train"):
+        import_weights(toy_file, "mtcnn-improved")
