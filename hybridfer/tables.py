@@ -94,6 +94,21 @@ def check_output(output: str | os.PathLike[str], overwrite: bool, folder: Collec
     return path
 
 
+def check_card(output: str | os.PathLike[str], key: str, kind: str, what: str) -> None:
+    """Raise OutputError if a folder is not ours to replace, whatever its files are called: its card must say `kind`.
+
+    One that is not there, or is empty, is no matter. `what` names in the error what was looked for.
+    """
+    if not os.path.isdir(output) or not os.listdir(output):
+        return
+    try:
+        card = json.loads((Path(output) / "card.json").read_bytes())
+    except (OSError, ValueError):
+        card = None
+    if not isinstance(card, dict) or card.get(key) != kind:
+        raise OutputError(f"{output} has no card of {what}, so it is not replaced; name a new folder.")
+
+
 def report_target(
     output: str | os.PathLike[str], overwrite: bool, what: str, files: tuple[str, ...], endings: tuple[str, ...]
 ) -> tuple[Path, tuple[str, ...]]:

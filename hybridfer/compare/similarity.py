@@ -171,9 +171,10 @@ def compare_folder(
     from joblib import Parallel, delayed
 
     from hybridfer.datasets.inputs import read_inputs
+    from hybridfer.media.video import stills
 
     (made,) = create_metrics([metric])
-    manifest = read_inputs([folder], labels="none")
+    manifest = stills(read_inputs([folder], labels="none"))
     whole = manifest.cropped or detector == "none"
 
     def prepare(item: Item) -> tuple[str, Any]:
@@ -218,4 +219,4 @@ def _crop(pixels: Pixels, detector: str) -> Pixels:
         return pixels
     from hybridfer.faces import crop_largest
 
-    return crop_largest(pixels, detector)
+    return crop_largest(pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2), detector)

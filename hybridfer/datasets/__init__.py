@@ -7,6 +7,7 @@ from typing import Protocol
 
 from hybridfer.errors import SpecError
 from hybridfer.media.images import SUFFIXES
+from hybridfer.media.video import is_video
 from hybridfer.registry import Registry
 from hybridfer.spec import parse_options, parse_spec
 from hybridfer.types import Manifest
@@ -59,7 +60,7 @@ class Layout(Protocol):
 
 def recognise(path: Path) -> tuple[str, str] | None:
     """Return the name of the layout that `path` has and how it shows, or None for no known data set."""
-    if path.suffix.lower() in SUFFIXES and not path.is_dir():
+    if (path.suffix.lower() in SUFFIXES or is_video(path)) and not path.is_dir():
         return None  # a shell's *.jpg may name 100,000 pictures
     for name in (*(name for name in DATASETS.names() if name not in PLAIN), *PLAIN):
         how = create_layout(name).recognise(path)

@@ -16,6 +16,7 @@ from hybridfer import __version__
 from hybridfer.compare import CORRELATION, DISTANCE
 from hybridfer.compare.near import NearPair, Sketch
 from hybridfer.labels import SPLITS, class_order
+from hybridfer.media.video import stills
 from hybridfer.types import Item, Manifest
 
 NONE = "(none)"
@@ -326,6 +327,7 @@ def check(
     >>> found.counts["duplicate_leaks"]                     # doctest: +SKIP
     269
     """
+    manifest = stills(manifest)
     seen = look(manifest.items, near=near, jobs=jobs, progress=progress)
     groups = identical(seen)
     duplicates = [Copies([[s] for s in group]) for group in groups if len(group) > 1]

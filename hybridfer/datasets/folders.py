@@ -1,22 +1,24 @@
-"""Folders of pictures, with or without a class in the folder's name and a split above it."""
+"""Folders of pictures and videos, with or without a class in the folder's name and a split above it."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from hybridfer.errors import DatasetError
 from hybridfer.labels import SPLIT_ALIASES, WORDS, canonical_labels, canonical_split
-from hybridfer.media.images import SUFFIXES, FileSource
+from hybridfer.media import video
+from hybridfer.media.images import SUFFIXES
 from hybridfer.types import Item, Manifest
 
 
 @dataclass(frozen=True)
 class Folders:
-    """Any folder: pictures at every depth, in natural order.
+    """Any folder: pictures and videos at every depth, in natural order.
 
     With ``labels="folder"`` the folder a picture lies in is its class, and a folder above it that is named like a split
     (``train``, ``val``, ``Training`` …) is its split. ``auto`` does so when every class folder is named like an
@@ -28,15 +30,18 @@ class Folders:
         return "it is a folder" if path.is_dir() else None
 
     def read(self, path: Path, labels: str) -> Manifest:
-        """Return an item for every picture below `path`."""
+        """Return an item for every picture and video below `path`."""
         if labels not in ("auto", "folder", "none"):
             raise DatasetError(f"--labels {labels} does not go with the folder {path}; use auto, folder or none.")
-        files, others = picture_files(path)
+        files, others = picture_files(path, SUFFIXES | video.SUFFIXES)
         if not files:
             raise DatasetError(
-                f"{path} holds no pictures; expected files ending in {', '.join(sorted(SUFFIXES))} at any depth."
+                f"{path} holds no pictures; expected files ending in {', '.join(sorted(SUFFIXES))} (or videos: "
+                f"{', '.join(sorted(video.SUFFIXES))}) at any depth."
             )
-        notes = [f"{path}: {others} files without a picture's ending left out"] if others else []
+        notes = [f"{path}: {others} files without a picture's or a video's ending left out"] if others else []
+        if videos := sum(map(video.is_video, files)):
+            notes.append(f"{path}: {len(files) - videos} pictures and {videos} videos")
         parents = {os.path.dirname(file) for file in files}
         folders = {p: os.path.relpath(p, path).split(os.sep) for p in parents}
         classes = {p: parts[-1] for p, parts in folders.items()}
@@ -49,14 +54,14 @@ class Folders:
         for file in files:
             parent = os.path.dirname(file)
             label = words[classes[parent]] if named else None
-            items.append(Item(file, FileSource(file), label=label, split=splits[parent]))
+            items.append(Item(file, video.file_source(file), label=label, split=splits[parent]))
         if named and "." in words:
             raise DatasetError(f"{path} has pictures outside any class folder; move them or use --labels none.")
         return Manifest(items, "folders" if named else "files", notes=tuple(notes))
 
 
-def picture_files(root: Path) -> tuple[list[str], int]:
-    """Return the picture files below a folder in natural order, and how many files have another ending.
+def picture_files(root: Path, endings: Collection[str] = SUFFIXES) -> tuple[list[str], int]:
+    """Return the files below a folder that have one of the endings in natural order, and how many have another.
 
     Links are followed; a folder that is reached twice is walked once. Hidden files and folders are passed over.
     """
@@ -79,7 +84,7 @@ def picture_files(root: Path) -> tuple[list[str], int]:
                 continue
             if entry.is_dir():
                 stack.append(entry.path)
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+            elif os.path.splitext(entry.name)[1].lower() in endings:
                 found.append(entry.path)
             else:
                 others += 1

@@ -15,7 +15,7 @@ from hybridfer.datasets import PLAIN, read_dataset, recognise
 from hybridfer.datasets.manifest import json_rows, manifest_of
 from hybridfer.errors import DatasetError
 from hybridfer.labels import label_in_set, label_numbers
-from hybridfer.media.images import FileSource
+from hybridfer.media.video import file_source
 from hybridfer.types import Item, Manifest
 
 
@@ -33,7 +33,8 @@ def read_inputs(
     Parameters
     ----------
     inputs : sequence of str or path
-        Files, folders, globs, manifests, data sets, or ``-``: one path a line, or JSON lines, from `stdin`.
+        Files (pictures and videos), folders, globs, manifests, data sets, or ``-``: one path a line, or JSON lines,
+        from `stdin`.
     labels : str
         The ``--labels`` option.
     dataset : str, optional
@@ -119,7 +120,7 @@ def _one(name: str, labels: str, dataset: str | None, nul: bool, stdin: BinaryIO
 
 
 def _file(name: str) -> Item:
-    return Item(name, FileSource(name))
+    return Item(name, file_source(name))
 
 
 def _from_stdin(stdin: BinaryIO, nul: bool, labels: str) -> Manifest:

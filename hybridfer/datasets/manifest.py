@@ -1,5 +1,7 @@
 """A manifest: a table with one row a picture, in CSV, JSON lines or Parquet, whose column ``path`` says where it is.
 
+A video is taken whole; where the column ``frame`` has a number, that frame of it, counted from 0.
+
 ``label, split, subject, group, frame, timestamp`` are read where they are there; other columns are the user's own and
 travel into the bank. Where the column ``cropped`` says true, the pictures are face crops and no detector runs. A row of
 a data-set file has a path such as ``fer2013.csv#12``. A ``path`` is relative to the manifest; tables that hybridfer
@@ -12,6 +14,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +23,7 @@ from typing import Any
 from hybridfer.datasets.pixels import named_row
 from hybridfer.errors import DatasetError, did_you_mean
 from hybridfer.labels import canonical_labels, canonical_split
-from hybridfer.media.images import FileSource
+from hybridfer.media.video import file_source
 from hybridfer.types import BANK_COLUMNS, Item, Manifest
 
 OWN_COLUMNS = frozenset(
@@ -28,13 +31,22 @@ OWN_COLUMNS = frozenset(
 )
 """Columns with a meaning of their own; all others are the user's."""
 
+OWN_TABLE = "manifest.csv"
+"""The table in a folder that hybridfer wrote, of drawn faces or of crops; ``card.json`` beside it tells it apart."""
+
+_POINT = re.compile(r"[xy]_\d+")
+"""A column of a face's points: where rows are faces, it says nothing of the picture."""
+
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV, JSON-lines or Parquet file with a column ``path`` (or ``input``)."""
+    """A CSV, JSON-lines or Parquet file with a column ``path`` (or ``input``), or a folder hybridfer put one in."""
 
     def recognise(self, path: Path) -> str | None:
         """Return how `path` shows that it is a manifest."""
+        if path.is_dir():
+            own = all((path / name).is_file() for name in (OWN_TABLE, "card.json"))
+            return f"it holds {OWN_TABLE} and a card" if own else None
         suffix = path.suffix.lower()
         return (
             f"it ends in {suffix}" if suffix in (".csv", ".jsonl", ".ndjson", ".parquet") and path.is_file() else None
@@ -42,18 +54,30 @@ class Table:
 
     def read(self, path: Path, labels: str) -> Manifest:
         """Return an item for every row."""
-        if not path.is_file():
-            raise DatasetError(f"{path} is no file; expected a table in CSV, JSON lines or Parquet. Check the path.")
-        suffix = path.suffix.lower()
-        if suffix == ".csv":
-            rows = _csv_rows(path)
-        elif suffix == ".parquet":
-            rows = _parquet_rows(path)
-        else:
-            rows = json_rows(path.read_text("utf-8", "surrogateescape").splitlines(), str(path))
+        if path.is_dir():
+            path /= OWN_TABLE
+        rows = table_rows(path)
         if labels not in ("auto", "manifest", "none"):
             raise DatasetError(f"--labels {labels} does not go with the manifest {path}; use auto, manifest or none.")
         return manifest_of(rows, str(path), path.parent, labels != "none")
+
+
+def table_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a CSV, JSON-lines or Parquet file; lists (feature vectors) are left out.
+
+    Raises
+    ------
+    DatasetError
+        If it is no file, or not a whole table.
+    """
+    if not path.is_file():
+        raise DatasetError(f"{path} is no file; expected a table in CSV, JSON lines or Parquet. Check the path.")
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        return _csv_rows(path)
+    if suffix == ".parquet":
+        return _parquet_rows(path)
+    return json_rows(path.read_text("utf-8", "surrogateescape").splitlines(), str(path))
 
 
 def manifest_of(rows: Sequence[Mapping[str, Any]], name: str, folder: Path, labels: bool = True) -> Manifest:
@@ -113,20 +137,27 @@ def row_items(
     predicted = "confidence" in columns and truth == "label"
     words = {str(row[truth]) for row in rows if not _empty(row.get(truth))} if labels and not predicted else set()
     canonical = canonical_labels(sorted(words))
-    extra = {c: _kind(rows, c) for c in columns if c not in OWN_COLUMNS and not c.startswith("p_")}
+    measured = [c for c in columns if c.startswith("p_") or ("face_id" in columns and _POINT.fullmatch(c))]
+    extra = {c: _kind(rows, c) for c in columns if c not in OWN_COLUMNS and c not in measured}
     items = []
+    lost = 0
     for number, row in enumerate(rows, start=1):
+        if _empty(row.get(key)) and row.get("status") in ("no_face", "error"):
+            lost += 1  # of a table of crops: there was nothing to cut out
+            continue
         if _empty(row.get(key)):
             raise DatasetError(f"Row {number} of {name} has no {key!r}; expected a picture's path.")
         text = str(row[key])
         path = str(folder / text) if key == "path" else text
         label = None if _empty(row.get(truth)) or not words else canonical[str(row[truth])]
-        frame = _number(row, "frame", name, number)
+        frame = number_in(row, "frame", name, number)
+        if frame is not None and (frame < 0 or not frame.is_integer()):
+            raise DatasetError(f"Row {number} of {name} has frame {frame:g}; expected a whole number from 0.")
         item = Item(
             input=path,
-            source=named_row(path) or FileSource(path),
+            source=named_row(path) or file_source(path, None if frame is None else int(frame)),
             frame=int(frame or 0),
-            timestamp=_number(row, "timestamp", name, number),
+            timestamp=number_in(row, "timestamp", name, number),
             label=label,
             split=None if _empty(row.get("split")) else canonical_split(str(row["split"])),
             subject=_text(row.get("subject")),
@@ -134,8 +165,12 @@ def row_items(
             extra={c: None if _empty(row.get(c)) else kind(row[c]) for c, kind in extra.items()},
         )
         items.append(item)
-    said = f"{name} holds predictions without true_label, so its label is not taken as truth"
-    return items, extra, [said] if predicted else []
+    if not items:
+        raise DatasetError(f"{name} has no picture: in none of its {lost} rows was there a face to cut out.")
+    notes = [f"{name} holds predictions without true_label, so its label is not taken as truth"] if predicted else []
+    if lost:
+        notes.append(f"{name}: {lost} rows of inputs that had no face to cut out are left out")
+    return items, extra, notes
 
 
 def json_rows(lines: Sequence[str], name: str) -> list[dict[str, Any]]:
@@ -217,7 +252,8 @@ def _text(value: Any) -> str | None:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _number(row: Mapping[str, Any], column: str, name: str, number: int) -> float | None:
+def number_in(row: Mapping[str, Any], column: str, name: str, number: int) -> float | None:
+    """Return a cell as a number, None where it is empty; `name` and `number` say in the error where it stands."""
     value = row.get(column)
     if _empty(value):
         return None

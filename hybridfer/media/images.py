@@ -110,22 +110,23 @@ def file_stamp(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
 
 
 def _read_bytes(path: Path) -> bytes:
-    try:
+    with opening(path):
         for _ in range(2):
-            status = path.stat()
-            if stat.S_ISDIR(status.st_mode):
-                raise PictureError("This is a folder; expected a picture file.")
-            if not stat.S_ISREG(status.st_mode):
-                raise PictureError("This is not a regular file; expected a picture file.")
-            if status.st_size > MAX_BYTES:
-                raise PictureError(
-                    f"The file has {status.st_size} bytes; at most {MAX_BYTES} are read. Make it smaller."
-                )
+            size = regular_file(path, "picture").st_size
+            if size > MAX_BYTES:
+                raise PictureError(f"The file has {size} bytes; at most {MAX_BYTES} are read. Make it smaller.")
             before = file_stamp(path)
             data = path.read_bytes()
             if file_stamp(path) == before:
                 return data
         raise PictureError("The file changed while it was read, twice; run again when nothing writes to it.")
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """Say what is wrong, as a :class:`~hybridfer.errors.PictureError`, where the system will not open a file."""
+    try:
+        yield
     except FileNotFoundError:
         if path.is_symlink():
             raise PictureError(f"This is a link to {path.readlink()}, which does not exist; mend the link.") from None
@@ -134,6 +135,22 @@ def _read_bytes(path: Path) -> bytes:
         raise PictureError(f"The file cannot be opened: {error.strerror or error}; check its permissions.") from None
     except ValueError as error:
         raise PictureError(f"This path cannot be opened: {error}.") from None
+
+
+def regular_file(path: Path, what: str) -> os.stat_result:
+    """Return the status of a file; `what` is expected in it.
+
+    Raises
+    ------
+    PictureError
+        If it is a folder, a device or a pipe.
+    """
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise PictureError(f"This is a folder; expected a {what} file.")
+    if not stat.S_ISREG(status.st_mode):
+        raise PictureError(f"This is not a regular file; expected a {what} file.")
+    return status
 
 
 def _decode(data: bytes) -> Pixels:
@@ -145,7 +162,7 @@ def _decode(data: bytes) -> Pixels:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = image.size
         if width * height > MAX_PIXELS:
-            raise _too_large(width * height)
+            raise too_large(width * height)
         scans = data.count(b"\xff\xda") if image.info.get("progressive") else 1
         if width * height * scans > MAX_SCANNED:
             raise PictureError(
@@ -161,7 +178,7 @@ def _decode(data: bytes) -> Pixels:
         raise
     except Image.DecompressionBombError as error:
         # Pillow refuses the largest by itself, and only its message knows how large.
-        raise _too_large(int(re.findall(r"\d+", str(error))[0])) from None
+        raise too_large(int(re.findall(r"\d+", str(error))[0])) from None
     except UnidentifiedImageError:
         raise PictureError(
             "This is not a picture; expected JPEG, PNG, WebP, BMP, TIFF or GIF, whole from its first byte."
@@ -173,7 +190,8 @@ def _decode(data: bytes) -> Pixels:
         raise PictureError(f"The picture is cut or damaged ({said}); fetch it again from its source.") from None
 
 
-def _too_large(pixels: int) -> PictureError:
+def too_large(pixels: int) -> PictureError:
+    """Return the error of a picture that has too many pixels to be decoded."""
     return PictureError(f"The picture has {pixels:,} pixels; at most {MAX_PIXELS:,} are decoded. Make it smaller.")
 
 
@@ -195,3 +213,10 @@ def _to_rgb(image: Image.Image) -> Pixels:
 
 def _grey_to_rgb(grey: Pixels) -> Pixels:
     return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Return the PNG file of pixels, RGB."""
+    import cv2
+
+    return bytes(cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1])

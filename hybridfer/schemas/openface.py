@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hybridfer.errors import DatasetError
+from hybridfer.media.video import is_video
 from hybridfer.schemas import Block
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
@@ -61,7 +62,7 @@ class OpenFace:
     ----------
     pictures : str
         The folder it was run on (``-fdir``), or where the picture of a table of one picture lies: its n-th frame is the
-        n-th picture. When not given, what ``NAME_of_details.txt`` beside the table says.
+        n-th picture. Or the video. When not given, what ``NAME_of_details.txt`` beside the table says.
     """
 
     name: ClassVar[str] = "openface"
@@ -80,7 +81,8 @@ class OpenFace:
         *(column for block in BLOCKS for column in block.columns),
     )
     hint: ClassVar[str] = (
-        "OpenFace does not name its pictures; say which folder it was run on: --dataset openface:pictures=FOLDER."
+        "OpenFace does not name its pictures; say which folder or video it was run on: "
+        "--dataset openface:pictures=FOLDER."
     )
 
     pictures: str = ""
@@ -113,8 +115,10 @@ class OpenFace:
         if source is None:
             return [str(path)] * len(rows), ""
         if not source.is_dir():
-            if self.pictures:
-                raise DatasetError(f"pictures={self.pictures} is no folder; expected the one OpenFace was run on.")
+            if self.pictures and not (is_video(source) and source.is_file()):
+                raise DatasetError(
+                    f"pictures={self.pictures} is no folder and no video; expected what OpenFace was run on."
+                )
             return [str(source)] * len(rows), ""
         files = sorted(file for file in source.iterdir() if file.suffix in ENDINGS)
         if "frame" not in columns:

@@ -20,6 +20,7 @@ from hybridfer.datasets.manifest import manifest_of
 from hybridfer.datasets.pixels import header
 from hybridfer.errors import DatasetError, PictureError
 from hybridfer.media.images import SUFFIXES
+from hybridfer.media.video import VideoFrame
 from hybridfer.schemas import Block, Schema, schema_of
 from hybridfer.types import Manifest, Picture, Source
 
@@ -147,9 +148,14 @@ def table_manifest(path: Path, schema: Schema, labels: str) -> Manifest:
         if Path(row.get("path") or row["input"]).suffix.lower() in SUFFIXES:
             row["frame"] = 0  # a still, whichever of the tool's list it was
     made = manifest_of(table.rows, str(path), path.parent, labels != "none")
-    items = [replace(item, source=_Named(item.source, schema.hint)) for item in made.items]
+    items = [replace(item, source=_named(item.source, schema.hint)) for item in made.items]
     notes = [note for note in (table.note, *made.notes) if note]
     return replace(made, items=items, dataset=schema.name, notes=tuple(notes))
+
+
+def _named(source: Source, hint: str) -> Source:
+    # A frame keeps its kind, so that a video's frames are decoded in one go.
+    return replace(source, hint=hint) if isinstance(source, VideoFrame) else _Named(source, hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -469,8 +469,11 @@ def test_a_detector_compares_the_faces_only(tmp_path, astronaut: np.ndarray) -> 
     shaded = astronaut.copy()
     shaded[300:] = 0
     (whole,) = similarity(astronaut, shaded, ["cosine"])
-    (face,) = similarity(astronaut, shaded, ["cosine"], detector="haar")
-    assert whole.value < 0.95 < face.value
+    for detector in ("haar", "mtcnn"):
+        (face,) = similarity(astronaut, shaded, ["cosine"], detector=detector)
+        assert whole.value < 0.95 < face.value
+    (grey,) = similarity(astronaut[..., 1].copy(), shaded, ["cosine"], detector="mtcnn")
+    assert grey.value > 0.95
     blank = tmp_path / "blank.png"
     cv2.imwrite(str(blank), np.zeros((80, 80), np.uint8))
     with pytest.raises(PictureError, match=r"blank\.png: .*no face"):
@@ -489,6 +492,12 @@ def test_a_folder_becomes_a_matrix_and_a_damaged_picture_an_empty_row(face_folde
     np.testing.assert_array_equal(table.values, table.values.T)
     with pytest.raises(PictureError, match=r"3\.png: This is not a picture"):
         compare_folder(face_folder, "lbp", strict=True)
+
+
+def test_videos_in_the_folder_are_left_out(face_folder) -> None:
+    before = compare_folder(face_folder, "phash")
+    (face_folder / "clip.mp4").write_bytes(b"not looked at")
+    assert compare_folder(face_folder, "phash").inputs == before.inputs
 
 
 def test_a_new_metric_is_a_class_and_a_line(monkeypatch: pytest.MonkeyPatch, astronaut: np.ndarray) -> None:

@@ -193,3 +193,11 @@ def test_fer2013_has_the_copies_it_is_known_for(data_folder: Path, tmp_path: Pat
     counts = Counter(s.item.source.read().pixels.tobytes() for s in found.seen)
     assert len(found.duplicates) == sum(n > 1 and len(set(pixels)) > 1 for pixels, n in counts.items()) > 0
     assert found.counts["near_pairs"] > 20
+
+
+def test_videos_of_a_folder_are_left_out_and_counted(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), FACE)
+    (tmp_path / "clip.mp4").write_bytes(b"not looked at")
+    found = check(read_inputs([tmp_path]))
+    assert [seen.item.input for seen in found.seen] == [str(tmp_path / "a.png")]
+    assert "1 videos left out: only pictures are compared" in found.manifest.notes and not found.undecodable

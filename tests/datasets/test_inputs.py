@@ -12,10 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from media.films import film, number_of
 
 from hybridfer.datasets.folders import natural
 from hybridfer.datasets.inputs import read_inputs
 from hybridfer.errors import DatasetError, PictureError
+from hybridfer.media.video import VideoFrame, VideoSource, unrolled
 
 
 def picture(path: Path, value: int = 0) -> str:
@@ -36,7 +38,7 @@ def test_a_folder_is_walked_in_natural_order(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     manifest = read_inputs([tmp_path])
     assert names(manifest) == ["a.tiff", "b9.png", "b10.png", "a.JPG"]
-    assert any("1 files without a picture's ending" in note for note in manifest.notes)
+    assert any("1 files without a picture's or a video's ending" in note for note in manifest.notes)
 
 
 def test_natural_order_does_not_compare_numbers_with_words() -> None:
@@ -257,3 +259,51 @@ def test_a_data_set_takes_options_as_a_spec(tmp_path: Path) -> None:
         read_inputs([tmp_path], dataset="folders:depth=2")
     with pytest.raises(SpecError, match="Did you mean 'folders'"):
         read_inputs([tmp_path], dataset="folder")
+
+
+def test_videos_stand_among_pictures_however_they_are_named(tmp_path: Path) -> None:
+    for name in ("a10.MP4", "a9.png", "sub/b.webm"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    manifest = read_inputs([tmp_path])
+    assert names(manifest) == ["a9.png", "a10.MP4", "b.webm"]
+    assert any("1 pictures and 2 videos" in note for note in manifest.notes)
+    video = VideoSource(str(tmp_path / "a10.MP4"))
+    assert list(manifest.items)[1].source == video
+    for given in ([tmp_path / "a10.MP4"], [str(tmp_path / "*.MP4")]):
+        assert [item.source for item in read_inputs(given).items] == [video]
+    assert [i.source for i in read_inputs(["-"], stdin=io.BytesIO(os.fsencode(video.path))).items] == [video]
+
+
+def test_videos_in_class_folders_have_their_labels(tmp_path: Path) -> None:
+    for name in ("happy", "sad"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.avi").touch()
+    assert [item.label for item in read_inputs([tmp_path]).items] == ["happiness", "sadness"]
+
+
+def test_a_manifest_names_whole_videos_and_single_frames(tmp_path: Path) -> None:
+    film(tmp_path / "a.avi", 6)
+    (tmp_path / "m.csv").write_text("path,frame,label\na.avi,,happy\na.avi,4,sad\na.avi,2,\n")
+    items = list(read_inputs([tmp_path / "m.csv"]).items)
+    name = str(tmp_path / "a.avi")
+    assert [item.source for item in items] == [VideoSource(name), VideoFrame(name, 4), VideoFrame(name, 2)]
+    frames = list(unrolled(items))
+    assert [number_of(item.source.read().pixels) for item in frames] == [0, 1, 2, 3, 4, 5, 4, 2]
+    assert [item.label for item in frames] == [*["happiness"] * 6, "sadness", None]
+
+
+@pytest.mark.parametrize("frame", ["-1", "2.5"])
+def test_a_frame_that_has_no_whole_number_is_refused(tmp_path: Path, frame: str) -> None:
+    (tmp_path / "m.csv").write_text(f"path,frame\na.avi,{frame}\n")
+    with pytest.raises(DatasetError, match=rf"Row 1 .* has frame {frame}; expected a whole number from 0"):
+        read_inputs([tmp_path / "m.csv"])
+
+
+def test_points_of_faces_are_no_columns_of_their_picture() -> None:
+    lines = [{"input": "a.png", "frame": 0, "face_id": n, "x_0": 5 * n, "y_0": n, "age": 3} for n in range(2)]
+    manifest = read_inputs(["-"], stdin=io.BytesIO("\n".join(map(json.dumps, lines)).encode()))
+    assert [dict(item.extra) for item in manifest.items] == [{"age": 3}]
+    plain = [{"path": "a.png", "x_0": 5}]
+    manifest = read_inputs(["-"], stdin=io.BytesIO(json.dumps(plain[0]).encode()))
+    assert [dict(item.extra) for item in manifest.items] == [{"x_0": 5}]

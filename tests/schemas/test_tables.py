@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from media.films import film, number_of
 from schemas.toys import EMOTIONS, OPENFACE_1, OPENFACE_2, PYFEAT_1, PYFEAT_2, UNITS, table
 
 from hybridfer import FeatureBank
@@ -19,6 +20,7 @@ from hybridfer.datasets import read_dataset, recognise
 from hybridfer.datasets.inputs import read_inputs
 from hybridfer.descriptors import create_descriptor
 from hybridfer.errors import DatasetError, OutputError, PictureError, SpecError
+from hybridfer.media.video import unrolled
 from hybridfer.schemas import SCHEMAS, create_schema
 from hybridfer.schemas.openface import OpenFace
 from hybridfer.schemas.pyfeat import BLENDSHAPES, PyFeat
@@ -320,7 +322,7 @@ def test_a_folder_of_another_number_of_pictures_is_refused_or_said(openface, tmp
         read_dataset(f"openface:pictures={folder}", openface(4))
     notes = read_dataset(f"openface:pictures={folder}", openface(2)).notes
     assert any("1 pictures of" in note and "have no row" in note for note in notes)
-    with pytest.raises(DatasetError, match="is no folder"):
+    with pytest.raises(DatasetError, match="is no folder and no video"):
         read_dataset(f"openface:pictures={folder / 'a.png'}", openface(2))
 
 
@@ -346,6 +348,33 @@ def test_pyfeat_names_its_pictures_wherever_they_lie_now(pyfeat, tmp_path: Path)
     there = pyfeat(["/home/x/a.png", r"C:\pictures\b.png"])
     (first, second) = read_dataset(f"pyfeat:pictures={folder}", there).items
     assert second.source.read().pixels[0, 0, 0] == 10 and first.input == str(folder / "a.png")
+
+
+def test_a_tables_frames_are_those_of_its_video(openface, pyfeat, tmp_path: Path) -> None:
+    clip = film(tmp_path / "clip.avi", 8, rate=10)
+    of, fex = openface(4), pyfeat([clip] * 4)
+    (tmp_path / "clip_of_details.txt").write_text(f"Input:there/clip.avi\nInput full path:{clip}\n")
+    manifests = [
+        read_inputs([of]),
+        read_dataset(f"openface:pictures={clip}", of),
+        read_inputs([fex]),
+        read_dataset(f"pyfeat:pictures={tmp_path}", pyfeat(["/home/x/clip.avi"] * 4)),
+    ]
+    for manifest in manifests:
+        frames = list(unrolled(manifest.items))
+        assert [(item.input, item.frame) for item in frames] == [(clip, number) for number in range(4)]
+        assert [number_of(item.source.read().pixels) for item in frames] == list(range(4))
+    # OpenFace says when a frame was; Py-Feat does not, and the video does.
+    assert [item.timestamp for item in unrolled(manifests[0].items)] == [0, 0.04, 0.08, 0.12]
+    np.testing.assert_allclose([item.timestamp for item in unrolled(manifests[2].items)], [0, 0.1, 0.2, 0.3], atol=1e-3)
+
+
+def test_a_frame_that_cannot_be_reached_says_what_to_do(pyfeat, tmp_path: Path) -> None:
+    clip = film(tmp_path / "clip.avi", 2)
+    for name, said in ((clip, "has 2 frames, so none of number 2"), ("/home/x/clip.mp4", "no such file")):
+        *_, item = unrolled(read_inputs([pyfeat([name] * 3)]).items)
+        with pytest.raises(PictureError, match=rf"{said}.*--dataset pyfeat:pictures=FOLDER"):
+            item.source.read()
 
 
 def test_a_picture_that_cannot_be_reached_says_what_to_do(openface, pyfeat) -> None:
