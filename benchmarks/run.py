@@ -5,7 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
-ALL = ("descriptors", "start", "extraction", "cache", "check", "bank_reading", "resume", "svm", "virtual", "drawn")
+ALL = (
+    "descriptors",
+    "start",
+    "extraction",
+    "cache",
+    "check",
+    "bank_reading",
+    "resume",
+    "svm",
+    "virtual",
+    "drawn",
+    "detect",
+)
 
 for name in sys.argv[1:] or ALL:
     print(f"== {name}", file=sys.stderr)

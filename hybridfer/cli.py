@@ -16,10 +16,12 @@ from hybridfer.registry import Registry
 COMMANDS = Registry(
     "commands",
     {
+        "align": "hybridfer.commands.align:align",
         "bank": "hybridfer.commands.bank:bank",
         "cache": "hybridfer.commands.cache:cache",
         "datasets": "hybridfer.commands.datasets:datasets",
         "demo": "hybridfer.commands.demo:demo",
+        "detect": "hybridfer.commands.detect:detect",
         "doctor": "hybridfer.commands.doctor:doctor",
         "evaluate": "hybridfer.commands.evaluate:evaluate",
         "extract": "hybridfer.commands.extract:extract",
@@ -28,6 +30,7 @@ COMMANDS = Registry(
         "similarity": "hybridfer.commands.similarity:similarity",
         "svm-predict": "hybridfer.commands.svm_predict:svm_predict",
         "svm-train": "hybridfer.commands.svm_train:svm_train",
+        "train": "hybridfer.commands.train:train",
         "virtual": "hybridfer.commands.virtual:virtual",
     },
 )

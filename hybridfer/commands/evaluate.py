@@ -1,10 +1,12 @@
-"""``hybridfer evaluate``: what a model's predictions are worth."""
+"""``hybridfer evaluate``: what a model's predictions are worth, or a detector."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from hybridfer.commands.options import (
     cache_option,
@@ -16,6 +18,12 @@ from hybridfer.commands.options import (
     say,
     strict_option,
 )
+
+NOT_OF_DETECTORS = (
+    *("by", "check", "cache", "nul", "labels", "dataset", "label_set"),
+    *("detector", "faces", "max_faces", "every"),
+)
+"""Parameters that have no meaning where MODEL is a detector."""
 
 
 @click.command()
@@ -40,6 +48,14 @@ from hybridfer.commands.options import (
     metavar="N",
     help="Of the bootstrap, for 95 % intervals.",
 )
+@click.option(
+    "--iou",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.5,
+    show_default=True,
+    metavar="SHARE",
+    help="Of a detector: overlap (intersection over union) from which a face is found.",
+)
 @check_option
 @output_option
 @click.option("--format", "fmt", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -47,13 +63,16 @@ from hybridfer.commands.options import (
 @cache_option
 @strict_option
 @common_options
+@click.pass_context
 def evaluate(
+    ctx: click.Context,
     model: str,
     inputs: tuple[str, ...],
     split: str | None,
     by: tuple[str, ...],
     missing: str,
     resamples: int,
+    iou: float,
     check: str | None,
     output: str | None,
     overwrite: bool,
@@ -72,36 +91,45 @@ def evaluate(
     numbers, and a folder takes the numbers with the confusion matrix, the ROC
     curves and the calibration as PNG.
 
+    MODEL may be a detector, such as mtcnn or yunet. INPUT then says where the
+    faces are: a list of WIDER FACE (.txt), dlib's XML, or a manifest with
+    columns FaceRectX, FaceRectY, FaceRectWidth, FaceRectHeight. The scores are
+    average precision, recall and false faces; the folder has their curves.
+
     \b
     Examples:
       hybridfer evaluate fer.model fer.parquet --split val
       hybridfer evaluate fer.model people.csv --by age --by gender -o scores/
+      hybridfer evaluate mtcnn wider_face_val_bbx_gt.txt --min-face 12
     """
     from hybridfer.cli import EXIT_DONE, EXIT_SOME_FAILED
-    from hybridfer.evaluation.evaluate import check_target, write_evaluation
-    from hybridfer.evaluation.evaluate import evaluate as score
+    from hybridfer.evaluation import detection
+    from hybridfer.evaluation import evaluate as prediction
+    from hybridfer.faces import DETECTORS
     from hybridfer.tables import open_output
 
+    of_detector = model.partition(":")[0] in DETECTORS.names()
+    _refuse(ctx, NOT_OF_DETECTORS if of_detector else ("iou",), f"a {'detector' if of_detector else 'model'}")
+    room: Any = detection if of_detector else prediction
     to_file = output not in (None, "-")
     if to_file:
-        check_target(str(output), overwrite)
-    found = score(
-        model,
-        inputs,
-        split=split,
-        by=by,
-        missing=missing,
-        resamples=resamples,
-        seed=seed,
-        check=check,
-        **reading,
-        cache=cache,
-        strict=strict,
-        jobs=jobs,
-        device=device,
-    )
+        room.check_target(str(output), overwrite)
+    how: dict[str, Any] = {"split": split, "missing": missing, "resamples": resamples, "seed": seed}
+    how |= {"strict": strict, "jobs": jobs, "device": device}
+    if of_detector:
+        asked = {name: reading[name] for name in ("min_face", "threshold")}
+        found: Any = detection.evaluate_detector(model, inputs, iou=iou, **asked, **how)
+    else:
+        found = prediction.evaluate(model, inputs, by=by, check=check, **reading, cache=cache, **how)
     with open_output("-") as stream:
         stream.write(found.to_json() if fmt == "json" else found.summary())
     if to_file:
-        say(quiet, f"→ {', '.join(map(str, write_evaluation(found, str(output), overwrite)))}")
+        say(quiet, f"→ {', '.join(map(str, room.write_evaluation(found, str(output), overwrite)))}")
     return EXIT_SOME_FAILED if found.protocol["error"] else EXIT_DONE
+
+
+def _refuse(ctx: click.Context, names: Sequence[str], what: str) -> None:
+    """Raise UsageError if the user gave one of the parameters, which `what` has no use for."""
+    for parameter in ctx.command.params:
+        if parameter.name in names and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[0]} says nothing to {what}; leave it out.")

@@ -31,6 +31,12 @@ NETWORKS = Registry(
     },
 )
 
+GRAPHS = Registry("graphs", {"yunet": "hybridfer.faces.detectors.yunet:GRAPH"})
+"""Networks that run as the ONNX file they came in: a line names a :class:`~hybridfer.deep.graphs.Graph`."""
+
+TRAINERS = Registry("trainers", {"mtcnn-improved": "hybridfer.deep.detection.training:train_detector"})
+"""What ``hybridfer train`` trains: a line names a function of data, output and keywords; see it for which."""
+
 LOSSES = Registry(
     "losses",
     {

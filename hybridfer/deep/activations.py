@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from hybridfer.deep import NETWORKS
 from hybridfer.deep.checkpoints import build_network, plan_network
-from hybridfer.deep.device import choose_device
+from hybridfer.deep.device import choose_device, one_thread
 from hybridfer.deep.weights import IMAGENET_MEAN, IMAGENET_STD, find_weights, read_card, weights_names
 from hybridfer.descriptors.base import Descriptor, rgb_stack
 from hybridfer.errors import SpecError, WeightsError, did_you_mean
@@ -217,7 +217,7 @@ class NetworkLayer(Descriptor):
             part = crops[start : start + AT_ONCE]
             batch[: len(part)] = rgb_stack(part, self.size)
             batch[len(part) :] = 0
-            with torch.inference_mode(), _one_thread(), _repeatable(self.device):
+            with torch.inference_mode(), one_thread(), _repeatable(self.device):
                 pixels = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2)
                 output = _pool(_reach(net, (pixels / 255 - shift) / scale), self.pool)
                 vectors[start : start + len(part)] = output[: len(part)].cpu().numpy()
@@ -250,6 +250,8 @@ def with_untrained(text: str, seed: int = 0) -> str:
     'lbp:grid=7'
     """
     spec = parse_spec(text)
+    if spec.inner is not None:
+        return str(replace(spec, inner=parse_spec(with_untrained(str(spec.inner), seed))))
     if spec.layer is None or {"weights", "untrained"} & set(spec.options):
         return text
     options = {"seed": str(seed), **spec.options, "untrained": "true"}
@@ -303,7 +305,7 @@ def _shape(network: str, classes: int | None, layer: str, size: int) -> tuple[in
     for tensor in (*empty.parameters(), *empty.buffers()):
         tensor.data.zero_()
     try:
-        with torch.inference_mode(), _one_thread():
+        with torch.inference_mode(), one_thread():
             output = _reach(empty, torch.zeros(_SOME, 3, size, size))
     except RuntimeError as error:
         raise SpecError(f"{network} does not take pictures of size {size}: {error}; try a larger size.") from None
@@ -344,22 +346,6 @@ def _load(recipe: _Recipe) -> nn.Module:
 @lru_cache(maxsize=16)
 def _load_stopping(recipe: _Recipe, layer: str) -> nn.Module:
     return _stopping(_load(recipe), layer)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Have torch work in the calling thread alone: callers share faces out to threads, as ``--jobs`` says."""
-    torch.get_num_threads()  # torch sets a thread's number of helpers when it first asks; then it can be lowered
-    with _openmp().limit(limits=1):
-        yield
-
-
-@lru_cache(maxsize=1)
-def _openmp() -> Any:
-    """Return what sets the number of OpenMP's helpers, of the calling thread and no other."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="openmp")
 
 
 @contextmanager

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
 
 import torch
 
@@ -43,3 +47,19 @@ def choose_device(asked: str) -> str:
     if form[1] is not None and int(form[1]) >= count:
         raise DeviceError(f"Device {asked!r} is asked for, but there are {count} GPUs; the last is cuda:{count - 1}.")
     return asked
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have torch work in the calling thread alone: callers share faces out to threads, as ``--jobs`` says."""
+    torch.get_num_threads()  # torch sets a thread's number of helpers when it first asks; then it can be lowered
+    with _openmp().limit(limits=1):
+        yield
+
+
+@lru_cache(maxsize=1)
+def _openmp() -> Any:
+    """Return what sets the number of OpenMP's helpers, of the calling thread and no other."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="openmp")

@@ -1,7 +1,8 @@
-"""The user's weights: a folder a set, ``model.safetensors`` and the card that says what it is.
+"""Weights: a folder a set, ``model.safetensors`` or ``model.onnx`` and the card that says what it is.
 
-They lie in ``$HYBRIDFER_HOME/weights/NAME/``, or in the user's data directory. Only :func:`import_weights` writes
-there; nothing is used whose content is not what its card says.
+The user's lie in ``$HYBRIDFER_HOME/weights/NAME/``, or in the user's data directory; only :func:`import_weights` writes
+there. Those that hybridfer brings lie in the package; the user's of the same name are used instead. Nothing is used
+whose content is not what its card says.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import json
 import math
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from hybridfer import __version__
 from hybridfer.errors import WeightsError, did_you_mean
@@ -25,6 +27,15 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 SCHEMA = 1
 """Version of the card's format."""
+
+SHIPPED = Path(__file__).parents[1] / "weights"
+"""Where the weights lie that hybridfer brings."""
+
+TENSORS, ONNX = "model.safetensors", "model.onnx"
+"""The file of a set: tensors of a network that is built here, or a whole network that runs as it came."""
+
+CARD, README = "card.json", "README.md"
+"""What may lie beside it."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -52,7 +63,7 @@ class WeightsCard:
     tensors : int
         How many there are.
     sha256 : str
-        Of ``model.safetensors``.
+        Of the file.
     schema : int
         Version of the card's format.
 
@@ -101,9 +112,38 @@ def weights_folder() -> Path:
 
 
 def weights_names() -> list[str]:
-    """Return the names of the installed weights, sorted."""
-    folder = weights_folder()
-    return sorted(p.name for p in folder.iterdir() if _NAME.fullmatch(p.name)) if folder.is_dir() else []
+    """Return the names of the weights there are, the user's and hybridfer's, sorted."""
+    folders = [folder for folder in (weights_folder(), SHIPPED) if folder.is_dir()]
+    return sorted({p.name for folder in folders for p in folder.iterdir() if _NAME.fullmatch(p.name)})
+
+
+def is_shipped(name: str) -> bool:
+    """Return whether the weights of that name are those that hybridfer brings; the user's own come first."""
+    return not (weights_folder() / name).exists() and (SHIPPED / name).exists()
+
+
+def weights_path(text: str) -> Path:
+    """Return the folder of weights by their name, or a model folder by its path, after a look at its file and card.
+
+    Parameters
+    ----------
+    text : str
+        A name of ``hybridfer models list``, or where ``hybridfer train`` wrote to; a name goes before a path.
+
+    Raises
+    ------
+    WeightsError
+        If there are no such weights, or their file is not what their card says.
+    """
+    folder = Path(text)
+    if text in weights_names() or not folder.is_dir():
+        if folder.name != text:
+            raise WeightsError(
+                f"There is no folder {text} of weights; give a name of `hybridfer models list`, or a folder."
+            )
+        return find_weights(text)[0].parent
+    _checked_file(folder, card_in(folder))
+    return folder
 
 
 def import_weights(
@@ -112,10 +152,10 @@ def import_weights(
     *,
     name: str | None = None,
     labels: Sequence[str] | None = None,
-    size: int = 224,
-    mean: Sequence[float] = IMAGENET_MEAN,
-    std: Sequence[float] = IMAGENET_STD,
-    licence: str = "unknown",
+    size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    licence: str | None = None,
     origin: str | None = None,
     overwrite: bool = False,
 ) -> WeightsCard:
@@ -124,23 +164,25 @@ def import_weights(
     Parameters
     ----------
     file : path
-        A ``.safetensors`` file, or a checkpoint that ``torch.load(weights_only=True)`` reads.
+        A ``.safetensors`` file, or a checkpoint that ``torch.load(weights_only=True)`` reads; the ONNX file of a
+        network that runs as such (:data:`~hybridfer.deep.GRAPHS`); the model folder that ``hybridfer train`` wrote.
     network : str
         Whose weights they are, such as ``resnet18``.
     name : str, optional
         By which specs will call them; the network's name by default.
     labels : sequence of str, optional
         The classes in order; words for expressions become the canonical ones.
-    size, mean, std, licence
-        As in :class:`WeightsCard`. The defaults are those of torchvision's networks.
-    origin : str, optional
-        Where they are from; the file's name by default.
+    size, mean, std : optional
+        As in :class:`WeightsCard`. The defaults are those of torchvision's networks, or of the ONNX network.
+    licence, origin : str, optional
+        As in :class:`WeightsCard`; ``unknown`` and the file's name by default.
     overwrite : bool
         Whether weights of that name are replaced.
 
     Returns
     -------
     WeightsCard
+        That of a model folder stays as it is, but for the name.
 
     Raises
     ------
@@ -151,30 +193,80 @@ def import_weights(
     OutputError
         If weights of that name are installed and `overwrite` is False.
     """
-    from safetensors.torch import save
-
-    from hybridfer.deep import NETWORKS
-    from hybridfer.deep.checkpoints import fit_tensors, read_tensors
+    from hybridfer.deep import GRAPHS, NETWORKS
+    from hybridfer.faces import DETECTORS
     from hybridfer.labels import canonical_labels
-    from hybridfer.tables import replacing
 
-    NETWORKS.load(network)
     name = _check_name(network if name is None else name)
-    state, classes = fit_tensors(read_tensors(file), network, str(file))
-    content = save(state)
+    if network in GRAPHS.names():
+        from hybridfer.deep.graphs import check_graph, read_graph
+
+        graph, content = GRAPHS.load(network), read_graph(file)
+        kind, classes, tensors = ONNX, None, check_graph(content, graph, f"{file} does not fit {network}")
+        own = (graph.size, graph.mean, graph.std)
+    elif (Path(file) / CARD).is_file():
+        if not all(said is None for said in (labels, size, mean, std, licence, origin)):
+            raise WeightsError(f"{file} has a card that says what it is; import it without saying more than its name.")
+        return _import_folder(Path(file), network, name, overwrite)
+    else:
+        from safetensors.torch import save
+
+        from hybridfer.deep.checkpoints import fit_tensors, read_tensors
+
+        if network in DETECTORS.names():
+            raise WeightsError(f"{file} is no model folder; {network} comes as the one that hybridfer train wrote.")
+        replace(NETWORKS, table={**NETWORKS.table, **GRAPHS.table}).load(network)
+        state, classes = fit_tensors(read_tensors(file), network, str(file))
+        content, kind, tensors = save(state), TENSORS, len(state)
+        own = (224, IMAGENET_MEAN, IMAGENET_STD)
     card = WeightsCard(
         name=name,
         network=network,
         classes=classes,
         labels=None if labels is None else tuple(canonical_labels(labels)[label] for label in labels),
-        size=size,
-        mean=tuple(map(float, mean)),
-        std=tuple(map(float, std)),
-        licence=licence,
+        size=own[0] if size is None else size,
+        mean=tuple(map(float, own[1] if mean is None else mean)),
+        std=tuple(map(float, own[2] if std is None else std)),
+        licence="unknown" if licence is None else licence,
         origin=Path(file).name if origin is None else origin,
-        tensors=len(state),
+        tensors=tensors,
         sha256=hashlib.sha256(content).hexdigest(),
     )
+    _install(name, {kind: content, CARD: _card_text(asdict(card))}, overwrite)
+    return card
+
+
+def _import_folder(folder: Path, network: str, name: str, overwrite: bool) -> WeightsCard:
+    """Keep a model folder under a name, when its tensors are the network's."""
+    from hybridfer.deep import NETWORKS
+    from hybridfer.faces import DETECTORS
+
+    card = card_in(folder)
+    if card.network != network:
+        raise WeightsError(f"{folder} holds {card.network}, not {network}; import it with --network {card.network}.")
+    file = _checked_file(folder, card)
+    if network in DETECTORS.names():
+        DETECTORS.load(network)(weights=str(folder))
+    else:
+        from hybridfer.deep.checkpoints import fit_tensors, read_tensors
+
+        NETWORKS.load(network)
+        fit_tensors(read_tensors(file), network, str(file))
+    record = {**json.loads((folder / CARD).read_text("utf-8")), "name": name}
+    files = {file.name: file.read_bytes(), CARD: _card_text(record)}
+    if (folder / README).is_file():
+        files[README] = (folder / README).read_bytes()
+    _install(name, files, overwrite)
+    return read_card(name)
+
+
+def _card_text(record: Mapping[str, Any]) -> bytes:
+    return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _install(name: str, files: Mapping[str, bytes], overwrite: bool) -> None:
+    from hybridfer.tables import replacing
+
     folder = weights_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -182,29 +274,57 @@ def import_weights(
         raise WeightsError(
             f"{folder} cannot be made: {error.strerror}; set HYBRIDFER_HOME to another folder."
         ) from None
-    with replacing(folder / name, overwrite, ("model.safetensors", "card.json")) as beside:
+    with replacing(folder / name, overwrite, (TENSORS, ONNX, CARD, README)) as beside:
         beside.mkdir()
-        (beside / "model.safetensors").write_bytes(content)
-        (beside / "card.json").write_text(json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    return card
+        for file, content in files.items():
+            (beside / file).write_bytes(content)
 
 
 def read_card(name: str) -> WeightsCard:
-    """Return the card of installed weights, without looking at the weights.
+    """Return the card of the weights of a name, without looking at the weights.
 
     Raises
     ------
     WeightsError
-        If no weights of that name are installed, or their card is missing, damaged or newer than this hybridfer.
+        If there are no weights of that name, or their card is missing, damaged or newer than this hybridfer.
     """
-    path = weights_folder() / _check_name(name) / "card.json"
+    folder = _named_folder(name)
+    card = card_in(folder)
+    if card.name != name:
+        raise WeightsError(
+            f"{folder / CARD} is no card of these weights (it is of the weights {card.name!r}, not of {name!r}); "
+            "import the weights again with --overwrite."
+        )
+    return card
+
+
+def _named_folder(name: str) -> Path:
     installed = weights_names()
-    if name not in installed:
+    if _check_name(name) not in installed:
         known = f" Installed: {', '.join(installed)}." if installed else ""
         raise WeightsError(
             f"No weights named {name!r} are installed.{did_you_mean(name, installed)}{known} "
             "Run `hybridfer models import FILE --network NETWORK` to install some."
         )
+    return (SHIPPED if is_shipped(name) else weights_folder()) / name
+
+
+def read_record(name: str) -> dict[str, Any]:
+    """Return everything that the card of the weights of a name says, beyond what a :class:`WeightsCard` holds too.
+
+    Raises
+    ------
+    WeightsError
+        As :func:`read_card`.
+    """
+    read_card(name)
+    record: dict[str, Any] = json.loads((_named_folder(name) / CARD).read_text("utf-8"))
+    return record
+
+
+def card_in(folder: Path) -> WeightsCard:
+    """Return the card in a folder of weights, whatever they are called; see :func:`read_card`."""
+    path = folder / CARD
     try:
         record = json.loads(path.read_text("utf-8"))
         schema = record["schema"]
@@ -216,8 +336,6 @@ def read_card(name: str) -> WeightsCard:
         values = {f.name: record[f.name] for f in fields(WeightsCard)}
         for key in ("labels", "mean", "std"):
             values[key] = None if values[key] is None else tuple(values[key])
-        if values["name"] != name:
-            raise ValueError(f"it is of the weights {values['name']!r}, not of {name!r}")
         return WeightsCard(**values)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise WeightsError(
@@ -227,7 +345,7 @@ def read_card(name: str) -> WeightsCard:
 
 
 def find_weights(name: str) -> tuple[Path, WeightsCard]:
-    """Return the file and the card of installed weights, after a look whether the file is what its card says.
+    """Return the file and the card of the weights of a name, after a look whether the file is what its card says.
 
     Raises
     ------
@@ -235,24 +353,28 @@ def find_weights(name: str) -> tuple[Path, WeightsCard]:
         As :func:`read_card`, or if the file is missing or its SHA-256 is not the card's.
     """
     card = read_card(name)
-    path = weights_folder() / name / "model.safetensors"
+    return _checked_file(_named_folder(name), card), card
+
+
+def _checked_file(folder: Path, card: WeightsCard) -> Path:
+    path = folder / (ONNX if (folder / ONNX).exists() else TENSORS)
     try:
         found = path.stat()
         sha256 = _sha256(path, found.st_mtime_ns, found.st_size)
     except OSError as error:
         raise WeightsError(
-            f"{path} cannot be read: {error.strerror}; import the weights {name!r} again with --overwrite."
+            f"{path} cannot be read: {error.strerror}; import the weights {card.name!r} again with --overwrite."
         ) from None
     if sha256 != card.sha256:
         raise WeightsError(
             f"{path} has SHA-256 {sha256[:12]}…, but its card says {card.sha256[:12]}…: it was changed or damaged. "
-            f"Import the weights {name!r} again with --overwrite."
+            f"Import the weights {card.name!r} again with --overwrite."
         )
-    return path, card
+    return path
 
 
 def list_weights() -> tuple[list[WeightsCard], list[str]]:
-    """Return the cards of the installed weights by name, and the messages of those that cannot be read."""
+    """Return the cards of all weights by name, and the messages of those that cannot be read."""
     cards, messages = [], []
     for name in weights_names():
         try:
@@ -263,7 +385,7 @@ def list_weights() -> tuple[list[WeightsCard], list[str]]:
 
 
 def verify_weights(name: str | None = None) -> dict[str, str | None]:
-    """Return what is wrong with the weights of that name, or with all installed: by name, None where nothing is.
+    """Return what is wrong with the weights of that name, or with all: by name, None where nothing is.
 
     Raises
     ------

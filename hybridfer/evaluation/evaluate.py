@@ -167,7 +167,7 @@ def write_evaluation(evaluation: Evaluation, output: str | os.PathLike[str], ove
 
 def _bank_rows(model: Model, bank: FeatureBank, split: str | None, copies: CopyTable) -> _Rows:
     known = bank.rows()
-    _check_split(Counter(row["split"] for row in known), split, str(bank.path))
+    check_split(Counter(row["split"] for row in known), split, str(bank.path))
     kept = [split is None or row["split"] == split for row in known]
     rows = list(model.predict_bank(bank, split))
     facts = {"bank": bank.fingerprint, "dataset": bank.provenance["dataset"], "detector": bank.provenance["detector"]}
@@ -176,7 +176,7 @@ def _bank_rows(model: Model, bank: FeatureBank, split: str | None, copies: CopyT
 
 
 def _picture_rows(model: Model, manifest: Manifest, split: str | None, prediction: Mapping[str, Any]) -> _Rows:
-    from hybridfer.bank.describe import choose_detector
+    from hybridfer.faces.find import choose_detector
 
     seen: Counter[str | None] = Counter()
     detector = choose_detector(manifest, prediction.get("detector") or model.detector)
@@ -188,11 +188,12 @@ def _picture_rows(model: Model, manifest: Manifest, split: str | None, predictio
                 yield item
 
     rows = list(model.predict_inputs(replace(manifest, items=items()), **prediction))
-    _check_split(seen, split, "the input")
+    check_split(seen, split, "the input")
     return rows, list(manifest.notes), {"dataset": manifest.dataset, "detector": detector}
 
 
-def _check_split(seen: Mapping[str | None, int], split: str | None, name: str) -> None:
+def check_split(seen: Mapping[str | None, int], split: str | None, name: str) -> None:
+    """Raise TrainingError where a split is asked for and none of the rows `seen`, by split, is of it."""
     if split is not None and not seen.get(split):
         found = ", ".join(f"{known} ({n} rows)" for known, n in seen.items() if known is not None)
         raise TrainingError(

@@ -67,8 +67,7 @@ class Evaluation:
 
     def to_json(self) -> str:
         """Return everything as a JSON object, one line for each attribute; NaN is null."""
-        lines = (f"  {json_line(name)}: {json_line(value)}" for name, value in vars(self).items())
-        return escape_surrogates("{\n" + ",\n".join(lines) + "\n}\n")
+        return json_text(vars(self))
 
     def summary(self) -> str:
         """Return the scores, the confusion matrix and the notes as text."""
@@ -79,15 +78,15 @@ class Evaluation:
             f"resamples of {protocol['resampled']}, seed {protocol['seed']}"
         )
         width = max(len(text) for text in NAMES.values())
-        scores = [f"{text:<{width}}  {_shown(self.metrics[name])}" for name, text in NAMES.items()]
+        scores = [f"{text:<{width}}  {shown_score(self.metrics[name])}" for name, text in NAMES.items()]
         parts = [head, "\n".join(scores), self._class_table(), self._confusion_table()]
         for column, values in self.by.items():
             rows = [["by " + column, "rows", *(NAMES[name] for name in OF_CONFUSION)]]
             rows += [
-                [value, str(part["n"]), *(_shown(part["metrics"][name]) for name in OF_CONFUSION)]
+                [value, str(part["n"]), *(shown_score(part["metrics"][name]) for name in OF_CONFUSION)]
                 for value, part in values.items()
             ]
-            parts.append(_table(rows))
+            parts.append(text_table(rows))
         if self.notes:
             parts.append("\n".join(f"note: {note}" for note in self.notes))
         return "\n\n".join(parts) + "\n"
@@ -96,24 +95,32 @@ class Evaluation:
         rows = [["class", "rows", "precision", "recall", "F1", "AUC"]]
         for label, scores in self.per_class.items():
             rows.append(
-                [label, str(scores["rows"]), *(_shown(scores[k]) for k in ("precision", "recall", "f1", "auc"))]
+                [label, str(scores["rows"]), *(shown_score(scores[k]) for k in ("precision", "recall", "f1", "auc"))]
             )
-        return _table(rows)
+        return text_table(rows)
 
     def _confusion_table(self) -> str:
         rows = [["true \\ predicted", *self.confusion["columns"]]]
         for label, counts in zip(self.confusion["rows"], self.confusion["counts"], strict=True):
             rows.append([label, *map(str, counts)])
-        return _table(rows)
+        return text_table(rows)
 
 
-def _shown(score: Mapping[str, float]) -> str:
+def json_text(values: Mapping[str, Any]) -> str:
+    """Return values by name as a JSON object, one line for each; NaN is null."""
+    lines = (f"  {json_line(name)}: {json_line(value)}" for name, value in values.items())
+    return escape_surrogates("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def shown_score(score: Mapping[str, float]) -> str:
+    """Return a score with its interval, as in ``0.450 [0.434, 0.467]``."""
     if np.isnan(score["value"]):
         return "-"
     return f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def text_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells in columns: the first to the left, the others to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])

@@ -1,4 +1,4 @@
-"""Charts of an evaluation as PNG files: confusion matrix, ROC curves, reliability.
+"""Charts of an evaluation as PNG files: confusion matrix, ROC curves, reliability; a detector's curves.
 
 Drawn without a screen and without matplotlib's global state, so that a server or a thread can do it.
 """
@@ -155,6 +155,41 @@ def reliability_png(
     below.set_xlabel("confidence")
     below.set_ylabel("rows")
     below.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def detection_png(
+    path: str | os.PathLike[str],
+    curves: Mapping[str, Sequence[Mapping[str, float]]],
+    pictures: int,
+    title: str = "Faces found",
+) -> None:
+    """Draw what detectors find: precision over recall, and recall over false faces a picture.
+
+    Parameters
+    ----------
+    path : path
+        A PNG file, replaced if it exists.
+    curves : mapping
+        Detector to points with ``recall``, ``precision`` and ``false_faces``, as in
+        :attr:`hybridfer.evaluation.detection.DetectorEvaluation.curve`.
+    pictures : int
+        How many the curves are of.
+    title : str
+    """
+    figure, (above, below) = _figure(5.6, 8, rows=(1, 1))
+    for i, (name, points) in enumerate(curves.items()):
+        recall = [point["recall"] for point in points]
+        style = {"color": COLOURS[i % len(COLOURS)], "linewidth": 1.6, "label": _plain(name), "clip_on": False}
+        above.plot(recall, [point["precision"] for point in points], **style)
+        below.step([point["false_faces"] / pictures for point in points], recall, where="post", **style)
+    _unit_axes(above, "recall", "precision", title)
+    _unit_axes(below, "false faces a picture", "recall", "")
+    # Without a false face at all there is still a place to the left of the first.
+    below.set_xscale("symlog", linthresh=0.01)
+    most = max((point["false_faces"] / pictures for points in curves.values() for point in points), default=0)
+    below.set_xlim(0, max(1, most))
+    above.legend(frameon=False, loc="lower left", fontsize=9)
     _save(figure, path)
 
 

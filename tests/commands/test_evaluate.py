@@ -129,3 +129,54 @@ def test_a_model_that_is_not_there_is_named(run, bank, tmp_path):
     done = run("evaluate", tmp_path / "no.model", bank)
     assert done.exit_code == 1
     assert "no.model" in done.stderr
+
+
+@pytest.fixture
+def marked(tmp_path, astronaut):
+    """A manifest of three pictures: an astronaut whose face is marked, nobody, and one that cannot be read."""
+    cv2.imwrite(str(tmp_path / "astronaut.png"), astronaut[:, :, ::-1])
+    cv2.imwrite(str(tmp_path / "nobody.png"), astronaut[300:, :200])
+    rows = ["path,FaceRectX,FaceRectY,FaceRectWidth,FaceRectHeight,split"]
+    rows += ["astronaut.png,173,66,100,100,test", "nobody.png,,,,,test", "gone.png,10,10,50,50,train"]
+    (tmp_path / "faces.csv").write_text("\n".join(rows))
+    return tmp_path / "faces.csv"
+
+
+def test_a_detector_is_scored_on_marked_faces(run, marked, tmp_path):
+    done = run("evaluate", "haar", marked, "--split", "test", "--resamples", 100, "-o", tmp_path / "scores")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("haar: 2 pictures of test, 1 faces; smallest face 30, its own threshold, overlap 0.5")
+    assert "\nrecall                                    1.000 " in done.stdout
+    assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == ["detection.png", "evaluation.json"]
+    again = run("evaluate", "haar", marked, "-o", tmp_path / "scores")
+    assert (again.exit_code, again.stdout) == (1, "")
+    assert "add --overwrite" in again.stderr
+
+
+def test_options_of_detectors_reach_them(run, marked):
+    options = ("--min-face", 200, "--threshold", 1.5, "--iou", 0.4, "--format", "json", "--resamples", 100)
+    read = json.loads(run("evaluate", "haar", marked, *options, "--missing", "skip").stdout)
+    assert [read["protocol"][name] for name in ("min_face", "threshold", "iou")] == [200, 1.5, 0.4]
+    assert read["counts"] == {"matched": 0, "missed": 1, "false": 0, "landmarks": 0}
+
+
+def test_an_unreadable_picture_of_a_detectors_is_exit_3_or_stops(run, marked):
+    done = run("evaluate", "haar", marked, "--resamples", 100)
+    assert done.exit_code == 3
+    assert "note: 1 pictures that could not be read count, with all their faces missed" in done.stdout
+    strict = run("evaluate", "haar", marked, "--strict")
+    assert (strict.exit_code, strict.stdout) == (1, "")
+    assert "gone.png: There is no such file" in strict.stderr
+
+
+@pytest.mark.parametrize("option", [("--by", "age"), ("--detector", "haar"), ("--labels", "none"), ("--no-cache",)])
+def test_what_says_nothing_to_a_detector_is_a_usage_error(run, marked, option):
+    done = run("evaluate", "haar", marked, *option)
+    assert done.exit_code == 2
+    assert "says nothing to a detector; leave it out" in done.stderr
+
+
+def test_the_overlap_says_nothing_to_a_model(run, model, bank):
+    done = run("evaluate", model, bank, "--iou", 0.4)
+    assert done.exit_code == 2
+    assert "--iou says nothing to a model; leave it out" in done.stderr

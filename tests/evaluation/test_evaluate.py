@@ -11,6 +11,7 @@ from hybridfer import FeatureBank, evaluate, extract
 from hybridfer.bank.describe import describe_inputs
 from hybridfer.errors import BankError, DatasetError, OutputError, TrainingError
 from hybridfer.evaluation.evaluate import FILES, write_evaluation
+from hybridfer.faces.find import Search
 
 
 class Nearest:
@@ -46,7 +47,7 @@ class Nearest:
         return (row for row in self.rows(bank.rows(), bank.X("lbp")) if split in (None, row["split"]))
 
     def predict_inputs(self, manifest, *, detector=None, **options):
-        for chunk in describe_inputs(manifest, [self.spec], detector=detector or self.detector, **options):
+        for chunk in describe_inputs(manifest, [self.spec], Search(detector or self.detector), **options):
             yield from self.rows(chunk.rows, chunk.blocks[self.spec])
 
 

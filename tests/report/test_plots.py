@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hybridfer.report.plots import confusion_png, reliability_png, roc_png
+from hybridfer.report.plots import confusion_png, detection_png, reliability_png, roc_png
 
 COUNTS = [[8, 2, 0], [1, 7, 2], [0, 0, 0]]
 LABELS = ["anger", "fear", "neutral"]
@@ -19,10 +19,18 @@ BINS = [
     {"lower": 0.0, "upper": 0.5, "n": 0, "confidence": float("nan"), "accuracy": float("nan")},
     {"lower": 0.5, "upper": 1.0, "n": 20, "confidence": 0.8, "accuracy": 0.7},
 ]
+FOUND = {
+    "haar": [
+        {"score": 9.0, "false_faces": 0.0, "recall": 0.4, "precision": 1.0},
+        {"score": 2.0, "false_faces": 3.0, "recall": 0.8, "precision": 0.7},
+    ],
+    "none": [],
+}
 CHARTS = {
     "confusion": lambda path: confusion_png(path, COUNTS, LABELS),
     "roc": lambda path: roc_png(path, CURVES),
     "reliability": lambda path: reliability_png(path, BINS),
+    "detection": lambda path: detection_png(path, FOUND, 20),
 }
 
 

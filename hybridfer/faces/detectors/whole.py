@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from hybridfer.types import Face, Pixels
 
 
+@dataclass(frozen=True)
 class WholePicture:
     """One face, as large as the picture, whatever it shows."""
 
-    eyes = None
+    eyes: ClassVar = None
+    weights: ClassVar = None
 
-    def __init__(self, min_face: int = 1) -> None:
-        self.min_face = min_face
+    min_face: int = 30
+    threshold: float | None = None
+    device: str = "cpu"
 
     def detect(self, pixels: Pixels) -> list[Face]:
         """Return the whole picture as one face with score 1."""

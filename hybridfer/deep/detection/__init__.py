@@ -1,0 +1,1 @@
+"""How the networks of a face detector are trained: losses, samples, and the training itself."""
