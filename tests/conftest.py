@@ -21,6 +21,14 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     monkeypatch.setenv("HYBRIDFER_HOME", str(folder / "home"))
 
 
+@pytest.fixture
+def none_shipped(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """hybridfer brings no weights of its own; the empty folder where they would lie."""
+    folder = tmp_path_factory.mktemp("shipped")
+    monkeypatch.setattr("hybridfer.deep.weights.SHIPPED", folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """The development data; tests that want it skip where it is not."""

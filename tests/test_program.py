@@ -70,7 +70,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
 
 def test_list_names_what_there_is() -> None:
     assert program("list", "descriptors").stdout.split() == [b"colour", b"gabor", b"hog", b"lbp", b"phash", b"sift"]
-    assert program("list", "detectors").stdout.split() == [b"haar", b"none"]
+    assert program("list", "detectors").stdout.split() == [b"haar", b"mtcnn", b"mtcnn-improved", b"none", b"yunet"]
     for kind in ("networks", "datasets", "metrics"):
         assert program("list", kind).stdout
 

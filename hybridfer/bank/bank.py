@@ -23,6 +23,9 @@ from hybridfer import __version__
 from hybridfer.bank.seal import chunk_sum, read_seal, seal
 from hybridfer.descriptors.base import Descriptor
 from hybridfer.errors import BankError, did_you_mean
+from hybridfer.faces.align import Alignment
+from hybridfer.faces.windows import WINDOWS
+from hybridfer.spec import WRAPPERS
 from hybridfer.tables import readable, replacing
 from hybridfer.types import BANK_COLUMNS
 
@@ -67,7 +70,8 @@ class FeatureChunk:
 
 
 def block_card(descriptor: Descriptor) -> dict[str, Any]:
-    """Return what a bank records about the making of a block."""
+    """Return what a bank records about the making of a block; one of windows says which, and their middles in order."""
+    windows = {"windows": {name: list(middle) for name, middle in WINDOWS.items()}}
     return {
         "name": descriptor.name,
         "version": descriptor.version,
@@ -75,6 +79,7 @@ def block_card(descriptor: Descriptor) -> dict[str, Any]:
         "dtype": str(descriptor.dtype),
         "libraries": {name: library_version(name) for name in descriptor.libraries},
         "weights": descriptor.weights_sha256,
+        **(windows if descriptor.view == "windows" else {}),
     }
 
 
@@ -92,6 +97,18 @@ def library_version(name: str) -> str:
         with suppress(PackageNotFoundError):
             return version(other)
     raise PackageNotFoundError(name)
+
+
+def first_word(block: str) -> str:
+    """Return a block's name without its options: ``lbp``, ``resnet18@layer3`` or ``windows(lbp)``.
+
+    Examples
+    --------
+    >>> first_word("windows(lbp:grid=7,points=8,radius=1,size=48)")
+    'windows(lbp)'
+    """
+    before, bracket, inner = block.partition("(")
+    return f"{before}({first_word(inner)})" if bracket and before in WRAPPERS else block.split(":")[0]
 
 
 def bank_schema(blocks: Mapping[str, Mapping[str, Any]], columns: Mapping[str, type]) -> pa.Schema:
@@ -313,6 +330,15 @@ class FeatureBank:
         """``sha256:…`` over contents: equal for equal banks, whatever wrote them."""
         return str(self.provenance["fingerprint"])
 
+    @property
+    def crop(self) -> dict[str, Any] | None:
+        """How faces were cut out (:class:`~hybridfer.faces.align.Alignment`); None where pictures were taken whole.
+
+        What a bank of an earlier hybridfer leaves out is filled in.
+        """
+        recorded = self.provenance.get("crop")
+        return None if recorded is None else Alignment.of(recorded).record()
+
     def __len__(self) -> int:
         return int(self.provenance["faces"])
 
@@ -327,7 +353,7 @@ class FeatureBank:
         blocks = list(self.blocks)
         if name in blocks:
             return name
-        found = [block for block in blocks if block.split(":")[0] == name]
+        found = [block for block in blocks if first_word(block) == name]
         if len(found) == 1:
             return found[0]
         if found:
@@ -341,7 +367,7 @@ class FeatureBank:
             canonical = name
         if canonical in blocks:
             return canonical
-        hint = did_you_mean(name, [*blocks, *(b.split(":")[0] for b in blocks)])
+        hint = did_you_mean(name, [*blocks, *map(first_word, blocks)])
         raise BankError(f"{self.path} has no block {name!r}.{hint} It has: {', '.join(blocks)}.")
 
     def X(self, name: str) -> npt.NDArray[Any]:

@@ -74,7 +74,7 @@ class Identity:
         card = block_card(descriptor)
         made_with = dict(card["libraries"])
         # Another device rounds the last bits otherwise.
-        device = getattr(descriptor, "device", "cpu")
+        device = getattr(descriptor, "device", None) or "cpu"
         if device != "cpu":
             made_with["device"] = device.split(":")[0]
         return cls(descriptor.spec, card["version"], tuple(sorted(made_with.items())), card["weights"])
@@ -212,7 +212,7 @@ class FeatureCache:
         """Forget everything."""
         import shutil
 
-        for name in ("index", "joblib"):
+        for name in ("index", "joblib", "weights"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self._indexes.clear()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from hybridfer.bank.bank import FeatureBank, FeatureChunk, block_columns, flat_rows, matrix, save_bank
+from hybridfer.bank.bank import FeatureBank, FeatureChunk, block_columns, first_word, flat_rows, matrix, save_bank
 from hybridfer.errors import BankError, OutputError
 from hybridfer.tables import open_output, replacing, write_rows
 
@@ -40,7 +40,7 @@ def write_mat(bank: FeatureBank, path: str | os.PathLike[str]) -> None:
 
     names: list[str] = []
     for block in bank.blocks:
-        word = re.sub(r"\W", "_", block.split(":")[0])
+        word = re.sub(r"\W", "_", first_word(block).rstrip(")"))
         same = sum(re.fullmatch(rf"{word}(_\d+)?", name) is not None for name in names)
         names.append(f"{word}_{same + 1}" if same else word)
     with Path(path).open("wb") as file:
@@ -141,11 +141,12 @@ def merge(banks: Sequence[FeatureBank], output: str | os.PathLike[str], overwrit
         raise BankError("A merge wants two banks or more; name another.")
     first = banks[0]
     for other in banks[1:]:
-        for key in ("detector", "cropped", "crop"):
-            if other.provenance[key] != first.provenance[key]:
+        for key in ("detector", "detector_weights", "cropped", "crop"):
+            mine, theirs = ((bank.crop if key == "crop" else bank.provenance.get(key)) for bank in (first, other))
+            if theirs != mine:
                 raise BankError(
-                    f"{first.path} has {key} {first.provenance[key]} and {other.path} {other.provenance[key]}; "
-                    "their faces were not cut alike. Extract one of them again."
+                    f"{first.path} has {key} {mine} and {other.path} {theirs}; their faces were not cut alike. Extract "
+                    "one of them again."
                 )
     stacked = all(bank.blocks == first.blocks for bank in banks)
     cards = first.blocks if stacked else _all_blocks(banks)

@@ -1,17 +1,16 @@
-"""From items to rows and features: decode once, find the face, crop, describe.
+"""From items to rows and features: decode once, find the face, cut it out, describe.
 
 The work is cut into stretches of items, each described by one thread. Pixels never outlive the few crops that are
-described together.
+described together, nor, where they are frames of a video, the stretch.
 """
 
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, product
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,19 +21,27 @@ from hybridfer.bank.cache import FeatureCache, content_key
 from hybridfer.datasets.inputs import read_inputs
 from hybridfer.descriptors import create_descriptor
 from hybridfer.descriptors.base import Descriptor
+from hybridfer.descriptors.windows import Windows
 from hybridfer.errors import PictureError, SpecError
-from hybridfer.faces import DEFAULT_DETECTOR, Detector, create_detector
-from hybridfer.faces.align import crop_face
+from hybridfer.faces.align import Alignment, Eyes, align_face
+from hybridfer.faces.find import Search, choose_detector, find_faces, found_rows
+from hybridfer.faces.tracks import Tracker
+from hybridfer.faces.windows import cut_windows
+from hybridfer.media.video import is_video, with_frames
+from hybridfer.threads import in_order
 from hybridfer.types import Face, Item, Manifest, Pixels
 
 STREAM_ROWS = 64
 """Items whose rows leave together when they are printed as they come."""
 
+HELD_BYTES = 1 << 25
+"""Bytes of decoded frames of a stretch; a thread works on one stretch, and another waits for it."""
+
 CROP_BUDGET = 1 << 24
 """Pixels of crops that are held before they are described."""
 
 CROP_COUNT = 256
-"""Crops that are described together at most."""
+"""Faces that are described together at most."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +51,18 @@ class Plan:
     Attributes
     ----------
     descriptors : tuple of Descriptor
-    detector : str
-        ``none`` takes the whole picture.
-    faces : {"auto", "all", "largest"}
-        Faces kept of a picture; ``auto``: the largest where the item has a label, else all.
-    min_face : int
-        Side of the smallest face looked for, in pixels.
+    search : Search
+        How faces are looked for; ``none`` takes the whole picture.
+    alignment : Alignment
+        How they are cut out.
     cache : FeatureCache or None
     strict : bool
         Whether the first picture that cannot be read raises.
     """
 
     descriptors: tuple[Descriptor, ...]
-    detector: str
-    faces: str = "auto"
-    min_face: int = 30
+    search: Search
+    alignment: Alignment = field(default_factory=Alignment)
     cache: FeatureCache | None = None
     strict: bool = False
 
@@ -69,9 +73,24 @@ class Plan:
 
 
 def make_descriptors(
-    specs: Sequence[str | Descriptor], *, device: str = "cpu", untrained: bool = False, seed: int = 0
+    specs: Sequence[str | Descriptor],
+    *,
+    device: str = "cpu",
+    untrained: bool = False,
+    seed: int = 0,
+    windows: bool = False,
 ) -> tuple[Descriptor, ...]:
-    """Return the descriptors of several specs; `untrained` gives networks random weights from `seed`.
+    """Return the descriptors of several specs.
+
+    Parameters
+    ----------
+    specs : sequence of str or Descriptor
+    device : str
+        Where networks work.
+    untrained : bool
+        Whether networks without weights get random ones, from `seed`.
+    windows : bool
+        Whether each describes the twelve windows of a face instead of its crop.
 
     Raises
     ------
@@ -84,20 +103,14 @@ def make_descriptors(
             from hybridfer.deep.activations import with_untrained
 
             spec = with_untrained(spec, seed)
-        made.append(create_descriptor(spec) if isinstance(spec, str) else spec)
+        descriptor = create_descriptor(spec) if isinstance(spec, str) else spec
+        made.append(Windows(descriptor) if windows and descriptor.view != "windows" else descriptor)
     twice = [spec for spec, n in Counter(d.spec for d in made).items() if n > 1]
     if twice:
         raise SpecError(f"The feature {twice[0]} is asked for twice; keep one.")
     if not made:
         raise SpecError("No feature is asked for; add one, such as -f lbp.")
     return tuple(d.on(device) for d in made)
-
-
-def choose_detector(manifest: Manifest, asked: str | None) -> str:
-    """Return the detector for a manifest: none for declared crops, else the one asked for or the default."""
-    if manifest.cropped:
-        return "none"
-    return asked or DEFAULT_DETECTOR
 
 
 def plan_extraction(
@@ -109,9 +122,14 @@ def plan_extraction(
     label_set: str | None = None,
     nul: bool = False,
     stdin: BinaryIO | None = None,
+    every: int = 1,
     detector: str | None = None,
     faces: str = "auto",
     min_face: int = 30,
+    threshold: float | None = None,
+    max_faces: int | None = None,
+    alignment: Alignment | None = None,
+    windows: bool = False,
     untrained: bool = False,
     seed: int = 0,
     device: str = "cpu",
@@ -125,27 +143,27 @@ def plan_extraction(
     HybridferError
         If a spec, data set or detector is unknown, or a network has no weights and `untrained` is False.
     """
-    made = make_descriptors(features, device=device, untrained=untrained, seed=seed)
+    made = make_descriptors(features, device=device, untrained=untrained, seed=seed, windows=windows)
     manifest = (
         inputs
         if isinstance(inputs, Manifest)
         else read_inputs(inputs, labels=labels, dataset=dataset, label_set=label_set, nul=nul, stdin=stdin)
     )
-    chosen = choose_detector(manifest, detector)
-    create_detector(chosen, min_face)
-    return manifest, Plan(made, chosen, faces, min_face, FeatureCache() if cache else None, strict)
+    search = Search(choose_detector(manifest, detector), faces, min_face, threshold, max_faces, device)
+    search.finder()
+    kept = FeatureCache() if cache else None
+    return with_frames(manifest, every), Plan(made, search, alignment or Alignment(), kept, strict)
 
 
 def describe_inputs(
     manifest: Manifest,
     specs: Sequence[str | Descriptor],
+    search: Search,
     *,
-    detector: str,
-    faces: str = "all",
-    min_face: int = 30,
+    alignment: Alignment | None = None,
+    every: int = 1,
     jobs: int = -1,
     cache: bool = True,
-    device: str = "cpu",
     strict: bool = False,
     chunk_rows: int = STREAM_ROWS,
 ) -> Iterator[FeatureChunk]:
@@ -155,68 +173,81 @@ def describe_inputs(
     ----------
     manifest : Manifest
     specs : sequence of str or Descriptor
-    detector : str
-        ``none`` for the whole picture.
-    faces, min_face, jobs, cache, device, strict
+    search : Search
+        How faces are looked for, and where networks work; ``none`` for the whole picture.
+    alignment : Alignment, optional
+        How they are cut out.
+    every, jobs, cache, strict
         As the options of ``hybridfer extract``.
     chunk_rows : int
         Items of a stretch.
     """
     kept = FeatureCache() if cache else None
-    plan = Plan(make_descriptors(specs, device=device), detector, faces, min_face, kept, strict)
-    return (chunk for chunk, _ in describe_stretches(manifest, plan, jobs, chunk_rows))
+    plan = Plan(make_descriptors(specs, device=search.device), search, alignment or Alignment(), kept, strict)
+    return (chunk for chunk, _ in describe_stretches(with_frames(manifest, every), plan, jobs, chunk_rows))
 
 
-def describe_items(items: Sequence[Item], plan: Plan) -> FeatureChunk:
+def describe_items(items: Iterable[Item], plan: Plan) -> FeatureChunk:
     """Return the rows and features of some items: a row for each face and for each picture without one."""
-    finder = create_detector(plan.detector, plan.min_face)
+    finder = plan.search.finder()
     rows: list[dict[str, Any]] = []
     described: dict[str, list[npt.NDArray[Any]]] = {
         d.spec: [np.empty((0, d.length), d.dtype)] for d in plan.descriptors
     }
-    crops: list[Pixels] = []
-    held = 0
+    shown: dict[str, list[Pixels]] = {d.view: [] for d in plan.descriptors}
+    faces = held = 0
 
     def describe() -> None:
-        nonlocal held
-        keys: list[str] | None = None
+        nonlocal faces, held
+        keys: dict[str, list[str]] = {}
         for descriptor in plan.descriptors:
+            crops = shown[descriptor.view]
             if plan.cache is not None and descriptor.cacheable:
-                keys = keys or [content_key(crop) for crop in crops]
-                vectors = _through_cache(plan.cache, descriptor, crops, keys)
+                if descriptor.view not in keys:
+                    keys[descriptor.view] = [content_key(crop) for crop in crops]
+                vectors = _through_cache(plan.cache, descriptor, crops, keys[descriptor.view])
             else:
                 vectors = descriptor.describe_batch(crops)
             described[descriptor.spec].append(vectors)
-        crops.clear()
-        held = 0
+        for crops in shown.values():
+            crops.clear()
+        faces = held = 0
 
-    for item in items:
-        try:
-            picture = item.source.read()
-        except PictureError as error:
-            if plan.strict:
-                raise PictureError(f"{item.input}: {error}") from None
-            rows.append(_row(item, "error", error=str(error)))
-            continue
-        found = _kept(finder.detect(picture.pixels), item, plan.faces)
-        if not found:
-            rows.append(_row(item, "no_face", sha256=picture.sha256))
-        for number, face in enumerate(found):
-            rows.append(_row(item, "ok", sha256=picture.sha256, face=face, face_id=number))
-            crop = _crop(picture.pixels, face, finder)
-            crops.append(crop)
-            held += crop.size // 3
-        if held > CROP_BUDGET or len(crops) >= CROP_COUNT:
+    for found in find_faces(items, plan.search, plan.strict, finder):
+        rows += found_rows(found)
+        if found.picture is not None:
+            for face, (view, crops) in product(found.faces, shown.items()):
+                crops.append(show_face(found.picture.pixels, face, finder.eyes, view, plan.alignment))
+                held += crops[-1].size // 3
+        faces += len(found.faces)
+        if held > CROP_BUDGET or faces >= CROP_COUNT:
             describe()
-    if crops:
+    if faces:
         describe()
     return FeatureChunk(rows, {spec: np.concatenate(parts) for spec, parts in described.items()})
 
 
+def show_face(pixels: Pixels, face: Face, eyes: Eyes | None, view: str, alignment: Alignment | None = None) -> Pixels:
+    """Return what a descriptor is shown of a face, by its ``view``: the crop, or the windows one below the other."""
+    if view == "windows":
+        windows = cut_windows(pixels, face, eyes, alignment=alignment)
+        return windows.reshape(-1, *windows.shape[2:])
+    crop = align_face(pixels, face, eyes, alignment)
+    # A view would keep the whole photograph alive until the crop is described.
+    return crop if crop.base is None or crop.size * 2 > pixels.size else crop.copy()
+
+
 def cut(items: Iterable[Item], rows: int) -> Iterator[list[Item]]:
-    """Yield the items in stretches of `rows`, the last one shorter."""
-    stream = iter(items)
-    while stretch := list(islice(stream, rows)):
+    """Yield the items in stretches of `rows`, the last one shorter, and those that hold many pixels too."""
+    stretch: list[Item] = []
+    held = 0
+    for item in items:
+        stretch.append(item)
+        held += getattr(item.source, "nbytes", 0)
+        if len(stretch) >= rows or held >= HELD_BYTES:
+            yield stretch
+            stretch, held = [], 0
+    if stretch:
         yield stretch
 
 
@@ -224,41 +255,29 @@ def describe_stretches(
     manifest: Manifest, plan: Plan, jobs: int, rows: int = STREAM_ROWS
 ) -> Iterator[tuple[FeatureChunk, int]]:
     """Yield, in order, the chunk of each stretch of a manifest, and how many items it had."""
-    return run_stretches(enumerate(cut(manifest.items, rows)), plan, jobs, lambda chunk, _: chunk)
+    tracker = Tracker()
+    for chunk, items in run_stretches(enumerate(cut(manifest.items, rows)), plan, jobs, lambda chunk, _: chunk):
+        follow_faces(chunk.rows, tracker)
+        yield chunk, items
 
 
-def no_face_hint(counts: Mapping[str, int], detector: str) -> str | None:
-    """Return what to try where a detector ran and found no face in most pictures; None where it did well."""
-    lost, rows = counts.get("no_face", 0), sum(counts.values())
-    if detector == "none" or lost * 2 <= rows:
-        return None
-    return f"{lost} of {rows} pictures have no face to find; if they are face crops already, use --detector none"
+def follow_faces(rows: Iterable[dict[str, Any]], tracker: Tracker) -> None:
+    """Set ``face_id`` in the rows of frames, so that a face keeps it from one to the next; rows come in order."""
+    for (name, _), frame in groupby(rows, key=lambda row: (row["input"], row["frame"])):
+        if is_video(name):
+            tracker.follow(list(frame))
 
 
 def run_stretches(
     stretches: Iterator[tuple[Any, list[Item]]], plan: Plan, jobs: int, use: Callable[[FeatureChunk, Any], Any]
 ) -> Iterator[tuple[Any, int]]:
     """Yield, in order, what `use` makes of each stretch's chunk, and how many items it had."""
-    from joblib import Parallel, delayed, effective_n_jobs
-    from threadpoolctl import threadpool_limits
 
-    def work(key: Any, items: list[Item]) -> tuple[Any, int]:
+    def work(stretch: tuple[Any, list[Item]]) -> tuple[Any, int]:
+        key, items = stretch
         return use(describe_items(items, plan), key), len(items)
 
-    workers = effective_n_jobs(jobs)
-    if workers == 1:
-        yield from (work(key, items) for key, items in stretches)
-        return
-    # Threads that each call a threaded BLAS stand in each other's way.
-    with threadpool_limits(1):
-        results = Parallel(workers, prefer="threads", return_as="generator")(delayed(work)(*s) for s in stretches)
-        try:
-            for result in results:  # noqa: UP028 - closed below, not by the caller's close
-                yield result
-        finally:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # joblib warns of work that nobody wants any more; we know
-                results.close()
+    return in_order(work, stretches, jobs)
 
 
 def explain_cache(file: str, features: Sequence[str], detector: str | None = None) -> list[str]:
@@ -271,16 +290,15 @@ def explain_cache(file: str, features: Sequence[str], detector: str | None = Non
     """
     cache = FeatureCache()
     manifest, plan = plan_extraction([file], features, detector=detector)
-    finder = create_detector(plan.detector, plan.min_face)
+    finder = plan.search.finder()
     lines = []
-    for item in manifest.items:
-        picture = item.source.read()
-        faces = _kept(finder.detect(picture.pixels), item, plan.faces)
-        if not faces:
-            raise PictureError(f"{item.input} has no face for the detector {plan.detector}; try --detector none.")
-        for number, face in enumerate(faces):
-            crop = _crop(picture.pixels, face, finder)
-            lines += [f"{item.input} face {number}  {d.spec}  {cache.why(d, crop)}" for d in plan.descriptors]
+    for found in find_faces(manifest.items, plan.search, strict=True, finder=finder):
+        name = found.item.input
+        if found.picture is None or not found.faces:
+            raise PictureError(f"{name} has no face for the detector {plan.search.detector}; try --detector none.")
+        for (number, face), d in product(enumerate(found.faces), plan.descriptors):
+            crop = show_face(found.picture.pixels, face, finder.eyes, d.view, plan.alignment)
+            lines.append(f"{name} face {number}  {d.spec}  {cache.why(d, crop)}")
     return lines
 
 
@@ -303,45 +321,3 @@ def _through_cache(
             if position not in found:
                 vectors[position] = vectors[first[key]]
     return vectors
-
-
-def _crop(pixels: Pixels, face: Face, finder: Detector) -> Pixels:
-    crop = crop_face(pixels, face, finder.eyes)
-    # A view would keep the whole photograph alive until the crop is described.
-    return crop if crop.base is None or crop.size * 2 > pixels.size else crop.copy()
-
-
-def _kept(found: list[Face], item: Item, faces: str) -> list[Face]:
-    largest = faces == "largest" or (faces == "auto" and item.label is not None)
-    return found[:1] if largest else found
-
-
-def _row(
-    item: Item,
-    status: str,
-    *,
-    error: str | None = None,
-    sha256: str | None = None,
-    face: Face | None = None,
-    face_id: int | None = None,
-) -> dict[str, Any]:
-    x0, y0, x1, y1 = face.box if face is not None else (None,) * 4
-    return {
-        "input": item.input,
-        "frame": item.frame,
-        "face_id": face_id,
-        "timestamp": item.timestamp,
-        "status": status,
-        "error": error,
-        "FaceRectX": x0,
-        "FaceRectY": y0,
-        "FaceRectWidth": None if x0 is None or x1 is None else x1 - x0,
-        "FaceRectHeight": None if y0 is None or y1 is None else y1 - y0,
-        "FaceScore": None if face is None else face.score,
-        "sha256": sha256,
-        "label": item.label,
-        "split": item.split,
-        "subject": item.subject,
-        "group": item.group,
-        **item.extra,
-    }

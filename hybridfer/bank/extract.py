@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridfer.bank.bank import (
     FeatureBank,
@@ -21,12 +21,16 @@ from hybridfer.bank.bank import (
     to_batch,
     write_bank,
 )
-from hybridfer.bank.describe import Plan, cut, describe_stretches, plan_extraction, run_stretches
+from hybridfer.bank.describe import Plan, cut, describe_stretches, follow_faces, plan_extraction, run_stretches
 from hybridfer.bank.parts import Parts
 from hybridfer.errors import OutputError
-from hybridfer.faces.align import EYES
+from hybridfer.faces.tracks import Tracker
+from hybridfer.media.video import is_video
 from hybridfer.tables import check_output, open_output, replacing, write_rows
-from hybridfer.types import BANK_COLUMNS, Item, Manifest
+from hybridfer.types import BANK_COLUMNS, ROW_COLUMNS, Item, Manifest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PART_ROWS = 512
 """Items of one part of a bank."""
@@ -61,8 +65,9 @@ def extract(
     jobs, resume, overwrite
         As the options of ``hybridfer extract``.
     **options
-        ``labels``, ``dataset``, ``label_set``, ``detector``, ``faces``, ``min_face``, ``untrained``, ``seed``,
-        ``device``, ``cache``, ``strict``: as the options of the same names, see :func:`plan_extraction`.
+        ``labels``, ``dataset``, ``label_set``, ``every``, ``detector``, ``faces``, ``min_face``, ``threshold``,
+        ``max_faces``, ``alignment``, ``windows``, ``untrained``, ``seed``, ``device``, ``cache``, ``strict``: see
+        :func:`~hybridfer.bank.describe.plan_extraction`.
 
     Raises
     ------
@@ -153,17 +158,20 @@ def build_bank(
     path = check_output(output, overwrite or resume)
     blocks = {d.spec: block_card(d) for d in plan.descriptors}
     schema = bank_schema(blocks, manifest.columns)
+    search = plan.search
     provenance = {
         "dataset": manifest.dataset,
         "cropped": manifest.cropped,
-        "detector": plan.detector,
-        "min_face": plan.min_face,
-        "crop": {"eyes": EYES} if plan.detector != "none" else None,
+        "detector": search.detector,
+        "detector_weights": search.finder().weights,
+        "min_face": search.min_face,
+        "threshold": search.threshold,
+        "crop": plan.alignment.record() if search.detector != "none" else None,
         "notes": list(manifest.notes),
         "blocks": blocks,
     }
     columns = {name: kind.__name__ for name, kind in manifest.columns.items()}
-    parts = Parts(path, json.dumps([provenance, plan.faces, columns], sort_keys=True))
+    parts = Parts(path, json.dumps([provenance, search.faces, search.max_faces, columns], sort_keys=True))
     overwrite = overwrite or (resume and parts.joined())
     check_output(output, overwrite)
 
@@ -193,17 +201,36 @@ def build_bank(
                 known = 0
         counts: Counter[str] = Counter()
         fingerprint = Fingerprint(blocks)
-        for key in todo:
-            part = parts.read(key)
-            fingerprint.add(part.schema.metadata[b"digests"], int(part.schema.metadata[b"faces"]))
+        for part in _followed(parts, todo):
+            known_of = part.schema.metadata or {}
+            digests, faces = row_digests(part, blocks) if not known_of else (known_of[b"digests"], known_of[b"faces"])
+            fingerprint.add(digests, int(faces))
             counts.update(part.column("status").to_pylist())
         with replacing(path, overwrite) as beside:
-            write_bank(beside, schema, provenance, fingerprint, (parts.read(key) for key in todo))
+            write_bank(beside, schema, provenance, fingerprint, _followed(parts, todo))
             if turn is not None:
                 turn(beside)
             parts.join(beside)
         parts.remove()
     return dict(counts)
+
+
+def _followed(parts: Parts, keys: Sequence[tuple[int, str]]) -> Iterator[pa.RecordBatch]:
+    """Yield the parts in order, each face of a video numbered through all of them; such a part lacks its digests."""
+    import pyarrow as pa
+
+    tracker = Tracker()
+    for key in keys:
+        part = parts.read(key)
+        if not any(map(is_video, part.column("input").unique().to_pylist())):
+            yield part
+            continue
+        rows = part.select(list(ROW_COLUMNS)).to_pylist()
+        follow_faces(rows, tracker)
+        place = part.schema.get_field_index("face_id")
+        numbers = pa.array([row["face_id"] for row in rows], part.schema.field(place).type)
+        plain = part.replace_schema_metadata(None)
+        yield plain.set_column(place, plain.schema.field(place), numbers)
 
 
 def _into_npz(bank: Path) -> None:

@@ -21,10 +21,11 @@ import numpy.typing as npt
 from hybridfer import __version__
 from hybridfer.capture.expressions import PROTOTYPES, Style, draw_expression, expression_names
 from hybridfer.capture.muscles import MUSCLES
-from hybridfer.errors import DatasetError, OutputError, did_you_mean
+from hybridfer.errors import DatasetError, did_you_mean
 from hybridfer.faces.align import EYES
+from hybridfer.media.images import encode_png
 from hybridfer.media.scene import Scene
-from hybridfer.tables import replacing, write_rows
+from hybridfer.tables import check_card, replacing, write_rows
 
 if TYPE_CHECKING:
     from hybridfer.media.virtual import DrawnSource
@@ -254,7 +255,7 @@ def write_shots(
         If the folder exists and `overwrite` is False, holds other things, or cannot be written.
     """
     with replacing(out, overwrite, (kind, "manifest.csv", "card.json")) as beside:
-        _check_drawn(out, kind)
+        check_card(out, "virtual", kind, f"drawn {kind}")
         for folder in {(beside / shot.path).parent for shot in shots}:
             folder.mkdir(parents=True, exist_ok=True)
         with (beside / "manifest.csv").open("w", encoding="utf-8", newline="") as stream:
@@ -263,18 +264,6 @@ def write_shots(
         said = {"virtual": kind, "hybridfer": __version__, **card, "pictures": len(shots), "note": NOTE}
         (beside / "card.json").write_text(json.dumps(said, indent=2) + "\n", "utf-8")
     return Path(out) / "manifest.csv"
-
-
-def _check_drawn(out: str | os.PathLike[str], kind: str) -> None:
-    """Raise OutputError if a folder is not ours to replace: one of photographs may be called ``faces`` as well."""
-    if not os.path.isdir(out) or not os.listdir(out):
-        return
-    try:
-        card = json.loads((Path(out) / "card.json").read_bytes())
-    except (OSError, ValueError):
-        card = None
-    if not isinstance(card, dict) or card.get("virtual") != kind:
-        raise OutputError(f"{out} has no card of drawn {kind}, so it is not replaced; name a new folder.")
 
 
 def _drawn(
@@ -319,6 +308,4 @@ def _looks(identity: int) -> tuple[str, str, str]:
 
 def save_png(path: Path, pixels: Pixels) -> None:
     """Write pixels, RGB, to a PNG file."""
-    import cv2
-
-    path.write_bytes(cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes())
+    path.write_bytes(encode_png(pixels))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hybridfer import __version__
 from hybridfer.classify.pipelines import Settings, histograms
 from hybridfer.faces import DEFAULT_DETECTOR
+from hybridfer.faces.align import Alignment
 
 if TYPE_CHECKING:
     from hybridfer.bank.bank import FeatureBank
@@ -57,7 +58,12 @@ def make_card(
         "blocks": {name: {**bank.blocks[name], "as_is": as_is} for name, as_is in zip(names, whole, strict=True)},
         # Declared crops say nothing of how to find a face in a photograph: there the default detector cuts likewise.
         "detector": DEFAULT_DETECTOR if cropped else made_with,
-        "trained_with": {"detector": made_with, "cropped": cropped, "crop": bank.provenance.get("crop")},
+        "trained_with": {
+            "detector": made_with,
+            "detector_weights": bank.provenance.get("detector_weights"),
+            "cropped": cropped,
+            "crop": bank.crop,
+        },
         "settings": settings.as_dict(),
         "training": dict(training),
         "cv": cv and dict(cv),
@@ -121,11 +127,14 @@ def readme(card: Mapping[str, Any]) -> str:
         f"{', '.join(f'{k} {v}' for k, v in block['libraries'].items()) or block.get('made_by', '')} |"
         for name, block in card["blocks"].items()
     ]
+    cut = Alignment.of(trained.get("crop"))
     tools = sorted({block["made_by"] for block in card["blocks"].values() if "made_by" in block})
     use = [
         "    hybridfer svm-predict THIS_FOLDER photos/ --format jsonl",
         "",
         f"On pictures {detector}, unless `--detector` says otherwise. It was trained on {crops}.",
+        f"A face that is found is cut out so that its eyes lie at {cut.eyes[0]} and {cut.eyes[1]} of the crop's side "
+        f"and the mouth at {cut.mouth:g} down{f', with a margin of {cut.margin:g}' if cut.margin else ''}.",
     ]
     if tools:
         use = [

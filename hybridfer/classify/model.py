@@ -20,6 +20,7 @@ import numpy.typing as npt
 from hybridfer import __version__
 from hybridfer.classify.card import SCHEMA, readme
 from hybridfer.errors import ModelError
+from hybridfer.faces.align import Alignment
 from hybridfer.labels import probability_columns
 from hybridfer.media.images import FileSource
 from hybridfer.tables import check_output, replacing
@@ -81,6 +82,11 @@ class Model:
         return str(self.card["detector"])
 
     @property
+    def alignment(self) -> Alignment:
+        """How a face is cut out of a picture: as the training faces were; the usual way if those came as crops."""
+        return Alignment.of(self.card["trained_with"].get("crop"))
+
+    @property
     def blocks(self) -> dict[str, dict[str, Any]]:
         """Canonical spec to what the block was made with, in the order of the pipeline's columns."""
         return dict(self.card["blocks"])
@@ -135,6 +141,9 @@ class Model:
         detector: str | None = None,
         faces: str = "auto",
         min_face: int = 30,
+        threshold: float | None = None,
+        max_faces: int | None = None,
+        every: int = 1,
         jobs: int = -1,
         cache: bool = True,
         device: str = "cpu",
@@ -147,7 +156,7 @@ class Model:
         manifest : Manifest
         detector : str, optional
             The model's own when not given; none on declared crops.
-        faces, min_face, jobs, cache, device, strict
+        faces, min_face, threshold, max_faces, every, jobs, cache, device, strict
             As the options of ``hybridfer extract``.
 
         Raises
@@ -156,7 +165,8 @@ class Model:
             If the model's features cannot be made by this hybridfer.
         """
         from hybridfer.bank.bank import block_card
-        from hybridfer.bank.describe import choose_detector, describe_inputs, make_descriptors
+        from hybridfer.bank.describe import describe_inputs, make_descriptors
+        from hybridfer.faces.find import Search, choose_detector
 
         for name, block in self.blocks.items():
             if "made_by" in block:
@@ -169,12 +179,11 @@ class Model:
         chunks = describe_inputs(
             manifest,
             descriptors,
-            detector=choose_detector(manifest, detector or self.detector),
-            faces=faces,
-            min_face=min_face,
+            Search(choose_detector(manifest, detector or self.detector), faces, min_face, threshold, max_faces, device),
+            alignment=self.alignment,
+            every=every,
             jobs=jobs,
             cache=cache,
-            device=device,
             strict=strict,
         )
         return (row for chunk in chunks for row in self.predict_chunk(chunk))
@@ -191,13 +200,15 @@ class Model:
         Raises
         ------
         ModelError
-            If the bank's specs, versions or weights differ from those the model was trained on.
+            If the bank's specs, versions or weights differ from those the model was trained on, or its faces were cut
+            otherwise than the model cuts them.
         """
         import pyarrow.compute as pc
 
         from hybridfer.bank.bank import FeatureChunk, matrix
 
         self._check_blocks(bank.blocks, str(bank.path))
+        self._check_crop(bank)
 
         def rows() -> Iterator[dict[str, Any]]:
             for batch in bank.batches([*bank.column_names, *self.blocks]):
@@ -222,6 +233,9 @@ class Model:
         theirs = {"detector": bank.provenance.get("detector"), "cropped": bool(bank.provenance.get("cropped"))}
         if (mine["detector"], mine["cropped"]) != (theirs["detector"], theirs["cropped"]):
             notes.append(f"the model was trained on {_crops(mine)}, and {bank.path} holds {_crops(theirs)}")
+        weights = mine.get("detector_weights"), bank.provenance.get("detector_weights")
+        if None not in weights and weights[0] != weights[1] and mine["detector"] == theirs["detector"]:
+            notes.append(f"the faces of {bank.path} were found with other weights of {theirs['detector']}")
         return notes
 
     def predict_features(
@@ -277,6 +291,16 @@ class Model:
                 )
             start += length
         return X
+
+    def _check_crop(self, bank: FeatureBank) -> None:
+        """Raise :class:`ModelError` where a bank's faces were cut otherwise; whole pictures are only worth a note."""
+        mine = self.alignment.record()
+        for key, theirs in (bank.crop or {}).items():
+            if theirs != mine[key]:
+                raise ModelError(
+                    f"The model cuts faces with {key} {mine[key]}, and {bank.path} has faces cut with {key} {theirs}. "
+                    "Extract them again as the model's card says, or train anew."
+                )
 
     def _check_blocks(self, found: Mapping[str, Mapping[str, Any]], where: str) -> None:
         """Raise :class:`ModelError` where the blocks that `where` makes or holds are not those the model learnt."""

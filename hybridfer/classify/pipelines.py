@@ -209,4 +209,5 @@ def _name(block: str) -> str:
         spec = parse_spec(block)
     except SpecError:
         return ""
+    spec = spec.inner or spec
     return spec.name if spec.layer is None else ""

@@ -93,8 +93,8 @@ def write_predictions(
         If the inputs cannot be read or do not fit the model, or the output cannot be written.
     """
     from hybridfer.bank.bank import FeatureBank, is_bank
-    from hybridfer.bank.describe import choose_detector, no_face_hint
     from hybridfer.datasets.inputs import read_inputs
+    from hybridfer.faces.find import choose_detector, no_face_hint
 
     banks = [name for name in inputs if is_bank(name)]
     if banks and len(inputs) > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hybridfer.commands.options import common_options, format_option, say, specs_option
+from hybridfer.commands.options import common_options, detector_option, format_option, say, specs_option
 
 
 @click.group()
@@ -40,7 +40,7 @@ def info(fmt: str | None, **common: object) -> None:
 @cache.command()
 @click.argument("file", type=click.Path())
 @specs_option()
-@click.option("--detector", metavar="NAME", help="As it is given to extract.  [default: haar]")
+@detector_option()
 @common_options
 def why(file: str, specs: tuple[str, ...], detector: str | None, **common: object) -> None:
     """Say for the faces of FILE whether each SPEC is remembered, and why not."""

@@ -12,6 +12,7 @@ from hybridfer.commands.options import (
     format_option,
     input_options,
     inputs_argument,
+    margin_option,
     output_option,
     progress_bar,
     say,
@@ -26,6 +27,8 @@ from hybridfer.commands.options import (
 @output_option
 @format_option("parquet", "csv", "jsonl", "npz")
 @input_options
+@margin_option
+@click.option("--windows", is_flag=True, help="Describe the twelve windows of a face instead of its crop.")
 @click.option("--untrained", is_flag=True, help="Let networks without weights describe with random ones.")
 @click.option("--resume", is_flag=True, help="Continue an extraction that was killed, from OUT.parts/.")
 @cache_option
@@ -38,6 +41,8 @@ def extract(
     overwrite: bool,
     fmt: str | None,
     reading: dict[str, Any],
+    margin: float,
+    windows: bool,
     untrained: bool,
     resume: bool,
     cache: bool,
@@ -49,8 +54,8 @@ def extract(
 ) -> int:
     """Describe every face of the INPUTs and save a feature bank, or print rows.
 
-    INPUTs are files, folders, globs, manifests (a table with a column path), data sets such as fer2013.csv, or - for
-    paths on standard input. Without -o, rows go to standard output as JSON lines.
+    INPUTs are files, folders, globs, videos, manifests (a table with a column path), data sets such as fer2013.csv,
+    or - for paths on standard input. Without -o, rows go to standard output as JSON lines.
 
     \b
     Examples:
@@ -58,9 +63,11 @@ def extract(
       hybridfer extract fer2013.csv -f lbp -f hog -f sift -f gabor -f phash -o fer.parquet
       find photos -name '*.jpg' -print0 | hybridfer extract - -0 -f lbp --format jsonl
     """
-    from hybridfer.bank.describe import no_face_hint, plan_extraction
+    from hybridfer.bank.describe import plan_extraction
     from hybridfer.bank.extract import count_text, extract_to
     from hybridfer.cli import EXIT_DONE, EXIT_SOME_FAILED
+    from hybridfer.faces.align import Alignment
+    from hybridfer.faces.find import no_face_hint
     from hybridfer.tables import guess_format
 
     form = guess_format(output, fmt, ("parquet", "csv", "jsonl", "npz"), "jsonl")
@@ -68,6 +75,8 @@ def extract(
         inputs,
         specs,
         **reading,
+        alignment=Alignment(margin=margin),
+        windows=windows,
         untrained=untrained,
         seed=seed,
         device=device,
@@ -81,6 +90,6 @@ def extract(
             manifest, plan, output, form, jobs=jobs, resume=resume, overwrite=overwrite, progress=progress
         )
     say(quiet, count_text(counts) + (f" → {output}" if output not in (None, "-") else ""))
-    if hint := no_face_hint(counts, plan.detector):
+    if hint := no_face_hint(counts, plan.search.detector):
         say(quiet, hint)
     return EXIT_SOME_FAILED if counts.get("error") else EXIT_DONE

@@ -10,12 +10,16 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from hybridfer.faces import DEFAULT_DETECTOR, DETECTORS
 from hybridfer.labels import LABEL_SETS
 from hybridfer.schemas import OWN, Schema, create_schema
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SPEC_HELP = "Descriptor or network layer, such as lbp:grid=7, hog or resnet18@layer3. Give it as often as you like."
+SPEC_HELP = (
+    "Descriptor or network layer, such as lbp:grid=7, hog or resnet18@layer3, or windows(lbp): one on the twelve "
+    "windows of a face. Give it as often as you like."
+)
 
 LABEL_OPTIONS = (
     click.option(
@@ -46,24 +50,35 @@ def inputs_argument(function: F) -> F:
 
 
 def input_options(function: F) -> F:
-    """How inputs are read: standard input, labels, the layout of data sets, and which faces are looked for.
+    """How inputs are read: standard input, labels, the layout of data sets, frames, and which faces are looked for.
 
     They reach the command as one mapping, ``reading``, which the library's functions take as keywords; standard input
     is among them as ``stdin``.
     """
-    options = [
+    faces = click.option(
+        "--faces",
+        type=click.Choice(["auto", "all", "largest"]),
+        default="auto",
+        show_default=True,
+        help="Faces kept of a picture; auto: the largest where the picture has a label, else all.",
+    )
+    return _reading(faces, f"  [default: {DEFAULT_DETECTOR}, or the model's]", function)
+
+
+def detect_options(function: F) -> F:
+    """As :func:`input_options`, where all faces are kept unless ``--largest`` is said."""
+    largest = click.option(
+        "--largest", "faces", flag_value="largest", default="all", help="Keep only the largest face of a picture."
+    )
+    return _reading(largest, f"  [default: {DEFAULT_DETECTOR}]", function)
+
+
+def _reading(faces: Callable[[F], F], default: str, function: F) -> F:
+    options: list[Callable[..., Any]] = [
         stdin_option,
         *LABEL_OPTIONS,
-        click.option(
-            "--detector", metavar="NAME", help="haar, or none: the whole picture is the face.  [default: haar]"
-        ),
-        click.option(
-            "--faces",
-            type=click.Choice(["auto", "all", "largest"]),
-            default="auto",
-            show_default=True,
-            help="Faces kept of a picture; auto: the largest where the picture has a label, else all.",
-        ),
+        detector_option(default),
+        faces,
         click.option(
             "--min-face",
             type=click.IntRange(min=1),
@@ -72,8 +87,31 @@ def input_options(function: F) -> F:
             metavar="PIXELS",
             help="Smallest face to look for.",
         ),
+        click.option(
+            "--threshold", type=float, metavar="SCORE", help="Least score of a face, in the detector's own unit."
+        ),
+        click.option(
+            "--max-faces",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Keep only so many faces of a picture, the largest.",
+        ),
+        click.option(
+            "--every",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Of a video, take one frame in so many.",
+        ),
     ]
     return apply_options(options, _packed(function))
+
+
+def detector_option(default: str = f"  [default: {DEFAULT_DETECTOR}]") -> Callable[[F], F]:
+    """``--detector NAME``; `default` is what its help ends with."""
+    names = ", ".join(name for name in sorted(DETECTORS.table) if name != "none")
+    return click.option("--detector", metavar="NAME", help=f"{names}, or none: the whole picture is the face.{default}")
 
 
 def stdin_option(function: F) -> F:
@@ -126,6 +164,18 @@ def cache_option(function: F) -> F:
     )(function)
 
 
+def margin_option(function: F) -> F:
+    """``--margin``: how much more than the face a crop shows."""
+    return click.option(
+        "--margin",
+        type=click.FloatRange(0, 4),
+        default=0.0,
+        show_default=True,
+        metavar="SHARE",
+        help="How much more of the picture a crop shows on every side, as a share of its side.",
+    )(function)
+
+
 def strict_option(function: F) -> F:
     """``--strict``."""
     return click.option("--strict", is_flag=True, help="Stop at the first input that cannot be read.")(function)
@@ -171,7 +221,10 @@ def _schema(ctx: click.Context, parameter: click.Parameter, value: str) -> Schem
 
 
 def _packed(function: F) -> F:
-    names = ("nul", "labels", "dataset", "label_set", "detector", "faces", "min_face")
+    names = (
+        *("nul", "labels", "dataset", "label_set", "every"),
+        *("detector", "faces", "min_face", "threshold", "max_faces"),
+    )
 
     @wraps(function)
     def command(**values: Any) -> Any:

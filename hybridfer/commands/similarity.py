@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     default="none",
     show_default=True,
     metavar="NAME",
-    help="none compares whole pictures; haar cuts out the largest face first.",
+    help="none compares whole pictures; another, such as mtcnn, cuts out the largest face first.",
 )
 @output_option
 @format_option("text", "json", "csv")

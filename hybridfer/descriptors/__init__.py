@@ -25,7 +25,8 @@ def create_descriptor(text: str) -> Descriptor:
     Parameters
     ----------
     text : str
-        A descriptor (``lbp:grid=7``) or a layer of a network (``resnet18@layer3:pool=gap``).
+        A descriptor (``lbp:grid=7``), a layer of a network (``resnet18@layer3:pool=gap``), or one of them on the
+        twelve windows of a face (``windows(lbp:grid=4)``).
 
     Raises
     ------
@@ -35,6 +36,10 @@ def create_descriptor(text: str) -> Descriptor:
         If a network has no weights and the spec does not say ``untrained``.
     """
     spec = parse_spec(text)
+    if spec.inner is not None:
+        from hybridfer.descriptors.windows import Windows
+
+        return Windows.from_spec(spec)
     if spec.layer is not None:
         from hybridfer.deep.activations import NetworkLayer
 

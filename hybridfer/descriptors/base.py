@@ -32,6 +32,8 @@ class Descriptor(ABC):
         False where computing is cheaper than reading the cache.
     libraries : tuple[str, ...]
         Distributions whose version may change its numbers; part of the cache key.
+    view : str
+        What it is shown of a face: ``face``, the crop, or ``windows``, the twelve windows one below the other.
 
     Parameters
     ----------
@@ -43,6 +45,7 @@ class Descriptor(ABC):
     version: ClassVar[int] = 1
     cacheable: ClassVar[bool] = True
     libraries: ClassVar[tuple[str, ...]] = ("opencv-contrib-python",)
+    view: ClassVar[str] = "face"
 
     size: int = 48
 

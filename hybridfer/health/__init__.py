@@ -59,7 +59,7 @@ def checks(device: str = "cpu") -> dict[str, Check]:
         "orientation": pictures.orientation,
         "depth and alpha": pictures.depth_and_alpha,
         "resizing": pictures.resizing,
-        "face detector": pictures.face_detector,
+        **{f"detector {name}": partial(pictures.face_detector, name) for name in pictures.DETECTED_BY},
         **{f"descriptor {name}": partial(numbers.descriptor, name) for name in DESCRIPTORS.names()},
         "network layers": partial(deep, "network"),
         "cache": machine.cache,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hybridfer.descriptors import create_descriptor
 from hybridfer.descriptors.base import grey_stack, resize
-from hybridfer.faces import DEFAULT_DETECTOR, detect
+from hybridfer.faces import detect
 from hybridfer.health.base import expect
 from hybridfer.health.numbers import TOLERANCES, golden
 from hybridfer.media.images import FORMATS, decode_image
@@ -18,6 +18,9 @@ from hybridfer.media.images import FORMATS, decode_image
 _RED, _BLUE, _WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 _CIELAB = ((53.24, 80.09, 67.20), (32.30, 79.19, -107.86))
 """L*, a*, b* of red and blue (sRGB, D65), as any colour table has them."""
+
+DETECTED_BY = {"haar": "OpenCV", "mtcnn": "torch"}
+"""Detectors that need nothing more, and what their numbers hang on."""
 
 _PILLOW = "pip install --force-reinstall pillow"
 
@@ -136,19 +139,19 @@ def resizing() -> str:
     return "by area when a picture shrinks, bilinear when it grows; a face enlarged threefold is described alike"
 
 
-def face_detector() -> str:
-    """Check that the default detector finds the one face of a photograph that scikit-image carries."""
+def face_detector(name: str) -> str:
+    """Check that a detector finds the one face of a photograph that scikit-image carries."""
     from skimage.data import astronaut
 
-    boxes = [tuple(round(float(edge)) for edge in face.box) for face in detect(astronaut())]
+    boxes = [tuple(round(float(edge)) for edge in face.box) for face in detect(astronaut(), name)]
     # Between the eyes, read off the picture: (224, 112).
     good = len(boxes) == 1 and boxes[0][0] < 224 < boxes[0][2] and boxes[0][1] < 112 < boxes[0][3]
     expect(
         good and 80 < boxes[0][2] - boxes[0][0] < 140,
-        f"The detector {DEFAULT_DETECTOR} finds {boxes} in scikit-image's astronaut, expected one face of some 100 "
-        "pixels round (224, 112); install another OpenCV.",
+        f"The detector {name} finds {boxes} in scikit-image's astronaut, expected one face of some 100 pixels round "
+        f"(224, 112); install another {DETECTED_BY[name]}.",
     )
-    return f"{DEFAULT_DETECTOR} finds the astronaut's face at {boxes[0]}"
+    return f"{name} finds the astronaut's face at {boxes[0]}"
 
 
 def _saved(pixels: npt.NDArray[Any], form: str, **options: Any) -> bytes:

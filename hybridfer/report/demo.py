@@ -160,7 +160,7 @@ def _photograph(work: Path, model: Any, say: Callable[[str], None]) -> list[str]
     )
     readings = [f"The {what} copy. " + "; ".join(f"{s.metric}: {s.reading}" for s in f) for what, f in results.items()]
     lead = (
-        f"OpenCV's cascade finds the face in a box of {x1 - x0} pixels; its crop is described by "
+        f"MTCNN finds the face in a box of {x1 - x0} by {y1 - y0} pixels; its crop, turned upright, is described by "
         f"{bank.X('lbp').shape[1]} values of LBP and {bank.X('hog').shape[1]} of HOG. Photograph: NASA, public domain."
     )
     say(f"hybridfer svm-predict {work}/drawn.model {work}/astronaut.png")

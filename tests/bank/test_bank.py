@@ -18,6 +18,7 @@ from hybridfer.bank.describe import Plan
 from hybridfer.bank.extract import build_bank
 from hybridfer.datasets.inputs import read_inputs
 from hybridfer.errors import BankError
+from hybridfer.faces.find import Search
 from hybridfer.types import BANK_COLUMNS
 
 
@@ -25,7 +26,7 @@ from hybridfer.types import BANK_COLUMNS
 def bank(face_folder: Path, tmp_path: Path) -> FeatureBank:
     (face_folder / "face" / "cut.png").write_bytes((face_folder / "face" / "0.png").read_bytes()[:100])
     manifest = read_inputs([face_folder], labels="folder")
-    build_bank(manifest, Plan((Means(), Means(size=6)), "none"), tmp_path / "a.parquet", jobs=1)
+    build_bank(manifest, Plan((Means(), Means(size=6)), Search("none")), tmp_path / "a.parquet", jobs=1)
     return FeatureBank.open(tmp_path / "a.parquet")
 
 
@@ -78,7 +79,7 @@ def test_a_short_name_will_do_where_it_is_clear(bank: FeatureBank) -> None:
 
 def test_equal_contents_have_equal_fingerprints_and_others_not(face_folder: Path, tmp_path: Path) -> None:
     def made(name: str, size: int = 4, labels: str = "folder") -> str:
-        plan = Plan((Means(size=size),), "none")
+        plan = Plan((Means(size=size),), Search("none"))
         build_bank(read_inputs([face_folder], labels=labels), plan, tmp_path / name, jobs=1)
         return FeatureBank.open(tmp_path / name).fingerprint
 
@@ -141,5 +142,5 @@ def test_a_name_that_is_no_utf8_is_kept_readable(tmp_path: Path) -> None:
         Path(os.fsdecode(name)).write_bytes(b"")
     except OSError:
         pytest.skip("this file system takes no such name")
-    build_bank(read_inputs([os.fsdecode(name)]), Plan((Means(),), "none"), tmp_path / "b.parquet", jobs=1)
+    build_bank(read_inputs([os.fsdecode(name)]), Plan((Means(),), Search("none")), tmp_path / "b.parquet", jobs=1)
     assert FeatureBank.open(tmp_path / "b.parquet").rows()[0]["input"].endswith(r"caf\xe9.png")

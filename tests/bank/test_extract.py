@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from bank.toys import Means
+from media.films import film
 
-from hybridfer import FeatureBank
+from hybridfer import FeatureBank, detect
+from hybridfer.bank import describe as describing
 from hybridfer.bank import extract as module
 from hybridfer.bank.cache import FeatureCache
-from hybridfer.bank.describe import Plan, choose_detector, describe_inputs, describe_items
+from hybridfer.bank.convert import merge
+from hybridfer.bank.describe import Plan, describe_inputs, describe_items, make_descriptors
 from hybridfer.bank.extract import build_bank, extract
 from hybridfer.datasets.inputs import read_inputs
-from hybridfer.errors import OutputError, PictureError, SpecError
+from hybridfer.descriptors.windows import Windows
+from hybridfer.errors import BankError, OutputError, PictureError, SpecError
+from hybridfer.faces.align import Alignment, align_face
+from hybridfer.faces.find import Search, choose_detector
+from hybridfer.faces.windows import cut_windows
+from hybridfer.media.video import with_frames
 from hybridfer.types import Manifest
 
 
@@ -25,8 +34,9 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     Means.asked.clear()
 
 
-def plan(**changes: object) -> Plan:
-    return Plan(**{"descriptors": (Means(),), "detector": "none", **changes})  # type: ignore[arg-type]
+def plan(detector: str = "none", faces: str = "auto", **changes: object) -> Plan:
+    search = Search(detector, faces)
+    return Plan(**{"descriptors": (Means(),), "search": search, **changes})  # type: ignore[arg-type]
 
 
 def test_a_picture_that_cannot_be_read_is_its_own_row(face_folder: Path, tmp_path: Path) -> None:
@@ -49,7 +59,7 @@ def test_rows_come_in_the_order_of_the_inputs(face_folder: Path, tmp_path: Path,
     manifest = read_inputs([face_folder])
     build_bank(manifest, plan(), tmp_path / "a.parquet", jobs=jobs)
     assert [r["input"] for r in FeatureBank.open(tmp_path / "a.parquet").rows()] == [i.input for i in manifest.items]
-    chunks = describe_inputs(manifest, [Means()], detector="none", jobs=jobs, chunk_rows=3)
+    chunks = describe_inputs(manifest, [Means()], Search("none"), jobs=jobs, chunk_rows=3)
     assert [r["input"] for chunk in chunks for r in chunk.rows] == [i.input for i in manifest.items]
 
 
@@ -189,7 +199,116 @@ def test_a_picture_without_a_face_is_a_row(tmp_path: Path) -> None:
 
 def test_declared_crops_are_not_searched_for_faces() -> None:
     assert choose_detector(Manifest([], cropped=True), "haar") == "none"
-    assert choose_detector(Manifest([]), None) == "haar" and choose_detector(Manifest([]), "none") == "none"
+    assert choose_detector(Manifest([]), None) == "mtcnn" and choose_detector(Manifest([]), "none") == "none"
+
+
+def test_windows_and_crops_are_described_side_by_side(astronaut: np.ndarray, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), astronaut[..., ::-1])
+    both = plan("mtcnn", descriptors=(Means(), Windows(Means())), cache=FeatureCache(tmp_path / "cache"))
+    manifest = read_inputs([tmp_path / "a.png"])
+    chunk = describe_items(manifest.items, both)
+    assert Means.asked == [1, 12]
+    (face,) = detect(astronaut)
+    windows = cut_windows(astronaut, face, None)
+    np.testing.assert_array_equal(chunk.blocks["windows(means:size=4)"][0], Means().describe_batch(windows).ravel())
+    np.testing.assert_array_equal(chunk.blocks["means:size=4"][0], Means().describe(align_face(astronaut, face, None)))
+    Means.asked.clear()
+    again = describe_items(manifest.items, both)
+    assert Means.asked == []
+    for name, block in chunk.blocks.items():
+        np.testing.assert_array_equal(again.blocks[name], block)
+    asked = make_descriptors(["lbp", "windows(lbp:grid=4)"], windows=True)
+    assert [d.spec.split(",")[0] for d in asked] == ["windows(lbp:grid=7", "windows(lbp:grid=4"]
+
+
+def test_a_bank_says_how_its_faces_were_found_and_cut(astronaut: np.ndarray, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), astronaut[..., ::-1])
+    bank = extract(tmp_path / "a.png", ["lbp"], tmp_path / "a.parquet", threshold=0.8, alignment=Alignment(margin=0.5))
+    assert bank.provenance["detector"] == "mtcnn" and len(bank.provenance["detector_weights"]) == 64
+    assert bank.provenance["threshold"] == 0.8
+    assert bank.crop == {"eyes": [[0.31, 0.39], [0.69, 0.39]], "mouth": 0.78, "margin": 0.5}
+    plain = extract(tmp_path / "a.png", ["lbp"], tmp_path / "b.parquet")
+    assert not np.array_equal(bank.X("lbp"), plain.X("lbp"))
+    with pytest.raises(BankError, match=r"has crop .*'margin': 0.5.* their faces were not cut alike"):
+        merge([bank, plain], tmp_path / "c.parquet")
+    for number, options in enumerate(({"threshold": 1.0}, {"min_face": 300})):
+        assert len(extract(tmp_path / "a.png", ["lbp"], tmp_path / f"{number}.parquet", **options)) == 0
+
+
+def test_a_bank_from_before_there_were_landmarks_opens(face_folder: Path, tmp_path: Path) -> None:
+    bank = extract(face_folder, ["phash"], tmp_path / "a.parquet", detector="haar")
+    old = replace(bank, provenance={**bank.provenance, "crop": {"eyes": [[0.31, 0.39], [0.69, 0.39]]}})
+    assert old.crop == bank.crop
+    assert replace(bank, provenance={**bank.provenance, "crop": None}).crop is None
+
+
+@pytest.fixture
+def crowd(astronaut: np.ndarray, tmp_path: Path) -> str:
+    """A video of 12 frames: a small face, a larger one from the third frame on, neither in the sixth and seventh."""
+    small = cv2.resize(astronaut, (256, 256), interpolation=cv2.INTER_AREA)
+
+    def draw(number: int) -> np.ndarray:
+        both = np.zeros((256, 512, 3), np.uint8)
+        if number not in (5, 6):
+            both[:200, :150] = small[:200, 40:190]
+            if number >= 2:
+                both[:, 150 + 4 * number : 400 + 4 * number] = astronaut[:256, 100:350]
+        return both
+
+    return film(tmp_path / "crowd.mp4", 12, draw=draw)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_frames_of_a_video_are_rows_and_a_face_keeps_its_number(
+    crowd: str, tmp_path: Path, jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(describing, "HELD_BYTES", 2 * 256 * 512 * 3)  # two frames a stretch
+    bank = extract(crowd, [Means()], tmp_path / "a.parquet", jobs=jobs)  # type: ignore[list-item]
+    rows = bank.rows()
+    assert [row["status"] for row in rows if row["frame"] in (5, 6)] == ["no_face"] * 2
+    assert sorted({row["frame"] for row in rows}) == list(range(12))
+    assert [row["timestamp"] for row in rows if row["face_id"] == 0] == pytest.approx(
+        [n / 25 for n in range(12) if n not in (5, 6)]
+    )
+    small, large = ([row["FaceRectWidth"] for row in rows if row["face_id"] == number] for number in (0, 1))
+    assert len(small) == 10 and len(large) == 8 and max(small) < 60 < 75 < min(large)
+    chunks = describe_inputs(read_inputs([crowd]), [Means()], Search("mtcnn"), jobs=jobs, chunk_rows=5)
+    streamed = [row["face_id"] for chunk in chunks for row in chunk.rows]
+    assert streamed == [row["face_id"] for row in rows]
+    few = extract(crowd, [Means()], tmp_path / "b.parquet", every=4, jobs=jobs)  # type: ignore[list-item]
+    assert sorted({row["frame"] for row in few.rows()}) == [0, 4, 8]
+    one = extract(crowd, [Means()], tmp_path / "c.parquet", max_faces=1)  # type: ignore[list-item]
+    assert len(one) == 10
+
+
+def test_a_videos_killed_run_is_continued_too(crowd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(describing, "HELD_BYTES", 2 * 256 * 512 * 3)
+    options = {"features": [Means()], "jobs": 1, "cache": False}
+    whole = extract(crowd, output=tmp_path / "whole.parquet", **options)  # type: ignore[arg-type]
+    Means.asked.clear()
+    done = []
+
+    def killed(*_: object) -> None:
+        done.append(sum(Means.asked))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(module, "write_bank", killed)
+        extract(crowd, output=tmp_path / "a.parquet", **options)  # type: ignore[arg-type]
+    last = max((tmp_path / "a.parquet.parts").glob("*.arrow"))
+    last.unlink()
+    Means.asked.clear()
+    bank = extract(crowd, output=tmp_path / "a.parquet", resume=True, **options)  # type: ignore[arg-type]
+    assert done == [18] and sum(Means.asked) == 4  # two frames of two faces
+    assert bank.fingerprint == whole.fingerprint
+
+
+def test_a_stretch_ends_where_it_holds_many_pixels(crowd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = 256 * 512 * 3
+    monkeypatch.setattr(describing, "HELD_BYTES", 5 * frame)
+    stretches = list(describing.cut(with_frames(read_inputs([crowd])).items, 64))
+    assert [len(stretch) for stretch in stretches] == [5, 5, 2]
+    assert [len(stretch) for stretch in describing.cut(read_inputs([crowd] * 7).items, 3)] == [3, 3, 1]
 
 
 def test_a_feature_asked_for_twice_is_refused(face_folder: Path, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import skops.io
 from sklearn.linear_model import LinearRegression
 
 from hybridfer import extract, load_model, train_svm
-from hybridfer.classify.model import FILES, TRUSTED
+from hybridfer.classify.model import FILES, TRUSTED, Model
 from hybridfer.errors import ModelError, OutputError
+from hybridfer.faces.align import Alignment
 from hybridfer.types import BANK_COLUMNS
 
 from .conftest import HOG, LBP, features
@@ -104,7 +105,7 @@ def test_the_detector_to_deploy_with_is_the_banks_or_the_default_for_declared_cr
     labels = ["a", "b"] * 5
     assert train_svm(make_bank(labels)).detector == "none"
     assert train_svm(make_bank(labels, head={"detector": "haar"})).detector == "haar"
-    assert train_svm(make_bank(labels, head={"cropped": True})).detector == "haar"
+    assert train_svm(make_bank(labels, head={"cropped": True})).detector == "mtcnn"
 
 
 def test_of_a_bank_one_split_can_be_predicted_alone(make_bank, model):
@@ -170,6 +171,65 @@ def test_another_library_version_is_a_note(make_bank, model):
     assert "trained on with opencv-contrib-python 4.14.0 and is here made with 4.99" in notes[0]
     assert "trained on whole pictures" in notes[1]
     assert len(list(model.predict_bank(other))) == 2
+
+
+CROP = {"eyes": [[0.31, 0.39], [0.69, 0.39]], "mouth": 0.78, "margin": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("trained", "given", "said"),
+    [
+        (CROP, {**CROP, "margin": 0.2}, r"cuts faces with margin 0\.0, and .* has faces cut with margin 0\.2"),
+        ({**CROP, "mouth": 0.9}, CROP, r"with mouth 0\.9, and .* with mouth 0\.78\. Extract them again"),
+        (None, {**CROP, "eyes": [[0.3, 0.4], [0.7, 0.4]]}, r"with eyes \[\[0\.31, 0\.39\]"),
+        ({**CROP, "margin": 1}, {"eyes": CROP["eyes"]}, r"with margin 1, and"),
+    ],
+)
+def test_a_bank_whose_faces_were_cut_otherwise_is_refused(make_bank, trained, given, said):
+    labels = ["a", "b"] * 5
+    head = {"detector": "mtcnn"} if trained else {"cropped": True}
+    model = train_svm(make_bank(labels, head={**head, "crop": trained}))
+    with pytest.raises(ModelError, match=said):
+        model.predict_bank(make_bank(labels, name="b.parquet", head={"detector": "mtcnn", "crop": given}))
+
+
+@pytest.mark.parametrize("crop", [CROP, {"eyes": CROP["eyes"]}, None])
+def test_banks_and_models_from_before_faces_were_turned_fit_the_usual_cut(make_bank, crop):
+    labels = ["a", "b"] * 5
+    model = train_svm(make_bank(labels, head={"detector": "haar", "crop": crop}))
+    assert model.alignment == Alignment()
+    bank = make_bank(labels, name="b.parquet", head={"detector": "mtcnn", "crop": CROP})
+    assert len(list(model.predict_bank(bank))) == 10
+    assert "faces found with haar, and" in model.bank_notes(bank)[0]
+    older = Model({**model.card, "trained_with": {"detector": "haar", "cropped": False}}, model.pipeline)
+    assert older.alignment == Alignment() and len(list(older.predict_bank(bank))) == 10
+
+
+def test_other_weights_of_the_detector_are_a_note(make_bank):
+    labels = ["a", "b"] * 5
+    found = {"detector": "mtcnn-improved", "crop": CROP}
+    model = train_svm(make_bank(labels, head={**found, "detector_weights": "abc"}))
+    for weights, notes in (("abc", 0), ("abd", 1), (None, 0)):
+        bank = make_bank(labels, name=f"{weights}.parquet", head={**found, "detector_weights": weights})
+        assert len(model.bank_notes(bank)) == notes
+
+
+def test_a_model_cuts_pictures_as_its_training_faces_were_cut(tmp_path, astronaut, monkeypatch):
+    folder = tmp_path / "in"
+    for label in ("a", "b"):
+        (folder / label).mkdir(parents=True)
+        for number in range(5):
+            shade = np.clip(astronaut * (0.7 + 0.1 * number + (label == "b") / 20), 0, 255).astype(np.uint8)
+            cv2.imwrite(str(folder / label / f"{number}.png"), shade[..., ::-1])
+    bank = extract(folder, ["phash"], tmp_path / "a.parquet", labels="folder", alignment=Alignment(margin=0.5))
+    train_svm(bank, output=tmp_path / "m")
+    model = load_model(tmp_path / "m")
+    assert (model.detector, model.alignment) == ("mtcnn", Alignment(margin=0.5))
+    assert "with a margin of 0.5" in (tmp_path / "m" / "README.md").read_text()
+    pictures = sorted(folder.rglob("*.png"))
+    by_picture, by_bank = model.predict(pictures), list(model.predict_bank(bank))
+    for one, two in zip(by_picture, by_bank, strict=True):
+        assert one["confidence"] == pytest.approx(two["confidence"], abs=1e-9)
 
 
 def test_features_that_do_not_fit_are_refused(bank, model):

@@ -16,6 +16,10 @@ from hybridfer import FeatureBank, evaluate, extract, train_svm
 from hybridfer.bank.imports import import_tables
 from hybridfer.datasets.check import check
 from hybridfer.datasets.inputs import read_inputs
+from hybridfer.evaluation.detection import evaluate_detector
+from hybridfer.faces.align import Alignment
+from hybridfer.faces.crops import Cutting, write_crops
+from hybridfer.faces.find import Search
 
 LABELS = ("happiness", "sadness")
 
@@ -31,6 +35,8 @@ class Made:
     report: dict[str, Any]
     cards: tuple[dict[str, Any], ...]
     evaluations: tuple[dict[str, Any], ...]
+    aligned: dict[str, Any]
+    detection: dict[str, Any]
 
 
 def make(folder: Path, astronaut: np.ndarray) -> Made:
@@ -71,7 +77,12 @@ def make(folder: Path, astronaut: np.ndarray) -> Made:
     photographs.mkdir()
     cv2.imwrite(str(photographs / "astronaut.png"), astronaut[:256, 96:352, ::-1])
     cv2.imwrite(str(photographs / "noise.png"), noise.integers(0, 256, (60, 60), np.uint8))
-    found = extract(photographs, ["phash"], folder / "photographs.parquet", cache=False)
+    found = extract(photographs, ["phash", "windows(colour:grid=1)"], folder / "photographs.parquet", cache=False)
+    faces = write_crops(read_inputs([photographs]), Search("haar"), folder / "aligned", Cutting(Alignment()))
+    assert faces == {"ok": 1, "no_face": 1}
+    marked = folder / "marked.csv"
+    marked.write_text(f"path,x0,y0,x1,y1\n{photographs}/astronaut.png,80,60,200,200\n{photographs}/noise.png,1,1,9,9\n")
+    detection = evaluate_detector("haar", marked, resamples=100)
     columns = ["frame", "timestamp", "confidence", "success", *GAZE]
     (folder / "openface.csv").write_text(f"{','.join(columns)}\n1,0,0.98,1,{','.join(['0.5'] * len(GAZE))}\n")
     imported = import_tables([folder / "openface.csv"], folder / "imported.parquet")
@@ -84,4 +95,6 @@ def make(folder: Path, astronaut: np.ndarray) -> Made:
         json.loads((folder / "check.json").read_text("utf-8")),
         (json.loads((folder / "faces.model" / "card.json").read_text("utf-8")), plain.card),
         (json.loads(scores.to_json()), json.loads(whole.to_json())),
+        json.loads((folder / "aligned" / "card.json").read_text("utf-8")),
+        json.loads(detection.to_json()),
     )

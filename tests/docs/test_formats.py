@@ -20,6 +20,7 @@ from hybridfer.classify import card
 from hybridfer.classify.predict import prediction_columns
 from hybridfer.datasets.manifest import OWN_COLUMNS, Table
 from hybridfer.datasets.split import COLUMNS
+from hybridfer.faces.table import POINT_COLUMNS
 from hybridfer.labels import CONTEMPT, EXPRESSIONS
 from hybridfer.types import BANK_COLUMNS, ROW_COLUMNS
 
@@ -173,6 +174,22 @@ def test_the_card_of_a_model(made: Made) -> None:
 
 def test_an_evaluation(made: Made) -> None:
     assert_named("Evaluation", *made.evaluations)
+
+
+def test_an_evaluation_of_a_detector(made: Made) -> None:
+    # A missed face has an input, as pictures do, and is none: its keys are named one by one.
+    missed = {f"missed.*.{key}": value for key, value in made.detection["missed"][0].items()}
+    assert_named("Evaluation of a detector", {**made.detection, "missed": {}, **missed})
+
+
+def test_the_card_of_aligned_faces(made: Made) -> None:
+    assert_named("Aligned faces", made.aligned)
+    assert {path.name for path in (made.folder / "aligned").iterdir()} == {"crops", "manifest.csv", "card.json"}
+
+
+def test_the_columns_of_faces() -> None:
+    assert tuple(f"{axis}_{i}" for i in range(5) for axis in "xy") == POINT_COLUMNS
+    assert all(f"`{name}`" in section("Faces") for name in ("x_0", "y_0", "x_4", "y_4"))
 
 
 def test_the_report_of_a_check(made: Made) -> None:

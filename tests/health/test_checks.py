@@ -25,6 +25,7 @@ from hybridfer.deep.weights import find_weights, import_weights
 from hybridfer.descriptors import DESCRIPTORS, base, create_descriptor
 from hybridfer.errors import PictureError
 from hybridfer.faces.detectors.haar import Haar
+from hybridfer.faces.detectors.mtcnn import Mtcnn
 from hybridfer.health import installation
 from hybridfer.health.base import Note
 from hybridfer.health.numbers import TOLERANCES
@@ -238,17 +239,19 @@ def test_a_descriptor_that_resizes_by_itself(monkeypatch: Patch, name: str) -> N
     assert said.startswith(f"{name}:") and "three times as large" in said
 
 
-def test_no_face_or_one_elsewhere(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(Haar, "detect", lambda *_: [])
-    assert "The detector haar finds [] in scikit-image's astronaut" in off("face detector")
+@pytest.mark.parametrize(("name", "kind", "library"), [("haar", Haar, "OpenCV"), ("mtcnn", Mtcnn, "torch")])
+def test_no_face_or_one_elsewhere(monkeypatch: Patch, name: str, kind: type, library: str) -> None:
+    monkeypatch.setattr(kind, "detect", lambda *_: [])
+    said = off(f"detector {name}")
+    assert f"The detector {name} finds [] in scikit-image's astronaut" in said and f"another {library}." in said
     for box in ((300, 66, 395, 161), (0, 0, 512, 512)):
-        monkeypatch.setattr(Haar, "detect", lambda *_, box=box: [Face(box, 1.0)])
-        assert str(box) in off("face detector")
+        monkeypatch.setattr(kind, "detect", lambda *_, box=box: [Face(box, 1.0)])
+        assert str(box) in off(f"detector {name}")
 
 
 def test_no_cascade(monkeypatch: Patch) -> None:
     monkeypatch.setattr("cv2.data.haarcascades", "/nowhere/")
-    assert "carries no Haar cascades; install opencv-contrib-python below 5" in off("face detector")
+    assert "carries no Haar cascades; install opencv-contrib-python below 5" in off("detector haar")
 
 
 @pytest.mark.parametrize("name", TOLERANCES)
@@ -311,6 +314,7 @@ def test_a_folder_that_cannot_be_written_or_is_full(
     assert f"cannot be written: Not a directory; set {variable} to a folder that can" in off(name)
 
 
+@pytest.mark.usefixtures("none_shipped")
 def test_looking_leaves_nothing_behind(monkeypatch: Patch, tmp_path: Path) -> None:
     for variable in ("HYBRIDFER_CACHE", "HYBRIDFER_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / variable / "deeper"))
@@ -318,6 +322,7 @@ def test_looking_leaves_nothing_behind(monkeypatch: Patch, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("none_shipped")
 def test_weights_that_are_damaged(monkeypatch: Patch, tmp_path: Path) -> None:
     from deep.toy_networks import Toy
 

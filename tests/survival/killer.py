@@ -29,6 +29,7 @@ from hybridfer.bank import extract as module
 from hybridfer.bank.describe import Plan
 from hybridfer.bank.parts import Parts
 from hybridfer.datasets.inputs import read_inputs
+from hybridfer.faces.find import Search
 
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir")
 OUT = "a.parquet"
@@ -55,7 +56,7 @@ def extract(folder: Path, log: int, die_at: int | None) -> None:
     sys.addaudithook(hook)
     module.PART_ROWS = 7
     manifest = read_inputs([folder / "in"], labels="folder")
-    plan, again = Plan((Means(), Means(size=6)), "none"), not (folder / f"{OUT}.parts").exists()
+    plan, again = Plan((Means(), Means(size=6)), Search("none")), not (folder / f"{OUT}.parts").exists()
     module.build_bank(manifest, plan, folder / OUT, jobs=1, resume=True, overwrite=again)
 
 

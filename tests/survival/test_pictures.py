@@ -24,6 +24,7 @@ from hybridfer.bank.describe import Plan, describe_items
 from hybridfer.bank.extract import build_bank
 from hybridfer.datasets.inputs import read_inputs
 from hybridfer.errors import PictureError
+from hybridfer.faces.find import Search
 from hybridfer.media.images import decode_image, read_image
 
 ADVICE = ("fetch it again", "ake it smaller", "expected", "save it again", "save it with")
@@ -153,7 +154,7 @@ def test_a_file_that_somebody_writes_to_is_an_error_that_says_so(
     assert len(reads) == 2
 
 
-PLAN = Plan((Means(),), "none")
+PLAN = Plan((Means(),), Search("none"))
 
 
 def interrupted(manifest_of: Path, out: Path) -> None:
