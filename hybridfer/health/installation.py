@@ -18,6 +18,9 @@ from hybridfer.health.base import HealthError, expect
 _MODULES = {"pillow": "PIL", "scikit-image": "skimage", "scikit-learn": "sklearn"}
 """What is imported of a package whose module has another name."""
 
+_FILES_ALONE = ("mtcnn",)
+"""Packages of which we read files and import nothing: this one's import wants TensorFlow."""
+
 
 def program() -> str:
     """Check that hybridfer is installed as it runs, and say under what."""
@@ -60,7 +63,7 @@ def _fault_of(name: str, wanted: str) -> str | None:
         return f"{name} is missing"
     if not SpecifierSet(wanted).contains(version, prereleases=True):
         return f"{name} is {version}, expected {wanted}"
-    if name not in OPENCV:  # which has a check of its own, with another way out
+    if name not in (*OPENCV, *_FILES_ALONE):  # OpenCV has a check of its own, with another way out
         try:
             importlib.import_module(_MODULES.get(name, name))
         except Exception as error:  # noqa: BLE001 - a package built against another numpy may raise anything at all
