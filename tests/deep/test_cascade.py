@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
@@ -162,6 +162,7 @@ boxes_and_scores = st.integers(0, 40).flatmap(
 
 @settings(max_examples=100, deadline=None)
 @given(boxes_and_scores, st.sampled_from([0.3, 0.5, 0.7]))
+@example(([(0, 0, 6, 12), (0, 0, 9, 8)], [1.0, 1.0]), 0.7)  # 63 of 90 pixels are 0.7, and 0.7 of 90 are fewer than 63
 def test_the_same_boxes_are_suppressed_as_in_a_plain_loop(
     drawn: tuple[list[tuple[int, ...]], list[float]], threshold: float
 ) -> None:
