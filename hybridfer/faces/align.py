@@ -134,9 +134,9 @@ def face_transform(face: Face, eyes: Eyes | None, alignment: Alignment | None = 
 
     Examples
     --------
-    >>> points = np.array([[40.0, 50.0], [60.0, 50.0], [50.0, 60.0], [44.0, 70.0], [56.0, 70.0]])
-    >>> face_transform(Face((30, 30, 80, 80), 1.0, points), None) @ [50, 50, 1]
-    array([0., 0.])
+    >>> points = np.array([[31.0, 39.0], [69.0, 39.0], [50.0, 60.0], [38.0, 78.0], [62.0, 78.0]])
+    >>> (face_transform(Face((25, 10, 75, 95), 1.0, points), None) @ [69, 39, 1]).round(3).tolist()
+    [0.5, 0.0]
     """
     alignment = alignment or Alignment()
     turned = _turned(face, alignment)
