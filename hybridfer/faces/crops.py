@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from hybridfer import __version__
 from hybridfer.faces.align import Alignment, Eyes, align_face, points_in_crop
-from hybridfer.faces.find import Search, find_faces, found_rows
+from hybridfer.faces.find import Search, found_rows, looking
 from hybridfer.faces.names import Names
 from hybridfer.faces.table import POINT_COLUMNS
 from hybridfer.faces.tracks import Tracker
@@ -93,16 +92,12 @@ def write_crops(
     HybridferError
         If the folder cannot be written or holds other things, or a picture cannot be read and `strict` is True.
     """
-    own = threading.local()
+    look, finder = looking(search, strict), search.finder()
 
     def work(item: Item) -> tuple[Item, list[dict[str, Any]], list[list[_Picture]]]:
-        if not hasattr(own, "finder"):
-            own.finder = search.finder()
-        (found,) = find_faces([item], search, strict, own.finder)
+        found = look(item)
         cut = (
-            []
-            if found.picture is None
-            else [_cut(found.picture.pixels, f, own.finder.eyes, cutting) for f in found.faces]
+            [] if found.picture is None else [_cut(found.picture.pixels, f, finder.eyes, cutting) for f in found.faces]
         )
         return item, found_rows(found), cut
 
@@ -134,7 +129,7 @@ def write_crops(
             "aligned": "faces",
             "hybridfer": __version__,
             "detector": search.detector,
-            "detector_weights": search.finder().weights,
+            "detector_weights": finder.weights,
             "min_face": search.min_face,
             "threshold": search.threshold,
             "crop": cutting.alignment.record() if search.detector != "none" else None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +94,19 @@ def find_faces(
             yield Found(item, None, error=str(error))
         else:
             yield Found(item, picture, search.kept(finder.detect(picture.pixels), item))
+
+
+def looking(search: Search, strict: bool = False) -> Callable[[Item], Found]:
+    """Return what finds the faces of one item, for several threads: each that calls it gets a detector of its own."""
+    own = threading.local()
+
+    def look(item: Item) -> Found:
+        if not hasattr(own, "finder"):
+            own.finder = search.finder()
+        (found,) = find_faces([item], search, strict, own.finder)
+        return found
+
+    return look
 
 
 def found_rows(found: Found) -> list[dict[str, Any]]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any, BinaryIO
 
 from hybridfer.faces.draw import POINTS, Album
-from hybridfer.faces.find import Found, Search, choose_detector, find_faces, found_rows
+from hybridfer.faces.find import Found, Search, choose_detector, found_rows, looking
 from hybridfer.faces.tracks import Tracker
 from hybridfer.media.video import with_frames
 from hybridfer.tables import open_output, write_parquet, write_rows
@@ -84,12 +83,10 @@ def detect_rows(
     album : Album, optional
         What they are drawn into.
     """
-    own = threading.local()
+    look = looking(search, strict)
 
     def work(item: Item) -> tuple[Found | None, Item, list[dict[str, Any]]]:
-        if not hasattr(own, "finder"):
-            own.finder = search.finder()
-        (found,) = find_faces([item], search, strict, own.finder)
+        found = look(item)
         # Pixels that nobody draws on are let go.
         return (None, item, face_rows(found)) if album is None else (found, item, face_rows(found))
 
