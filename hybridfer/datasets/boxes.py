@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,8 @@ def read_annotated(path: str | os.PathLike[str]) -> list[Annotated]:
     return found
 
 
-def _box(x: float, y: float, width: float, height: float, where: str) -> tuple[float, float, float, float]:
+def box_at(x: float, y: float, width: float, height: float, where: str) -> tuple[float, float, float, float]:
+    """Return a box's corners; DatasetError, which `where` opens, where its place or size is no number above 0."""
     if not (all(map(math.isfinite, (x, y, width, height))) and width > 0 and height > 0):
         raise DatasetError(
             f"{where} has a face at x {x:g}, y {y:g} of width {width:g} and height {height:g}; expected numbers, and "
@@ -145,13 +146,13 @@ def _read_list(path: Path) -> list[Annotated]:
     numbered = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
     retina = bool(numbered) and numbered[0][1].startswith("#")
     marked = list((_retina_pictures if retina else _wider_pictures)(numbered, path))
-    folder = _pictures_folder(path.parent, [name for name, _ in marked])
+    folder = pictures_folder(path.parent, [name for name, _ in marked], _PICTURES)
     return [faces.annotated(str(folder / name)) for name, faces in marked]
 
 
-def _pictures_folder(folder: Path, names: Sequence[str]) -> Path:
-    """Return where the pictures are: the first of the likely folders that has any, else the list's own."""
-    likely = [Path(os.path.normpath(folder / place)) for place in _PICTURES]
+def pictures_folder(folder: Path, names: Sequence[str], places: Sequence[str]) -> Path:
+    """Return where a list's pictures are: the first of the likely places that has any, else the list's own folder."""
+    likely = [Path(os.path.normpath(folder / place)) for place in places]
     return next((place for place in likely if any((place / name).is_file() for name in names)), folder)
 
 
@@ -173,7 +174,7 @@ def _wider_pictures(lines: Sequence[tuple[int, str]], path: Path) -> Iterator[tu
                 continue
             # WIDER's lists have faces of no size, which no detector can find.
             empty = width == 0 or height == 0
-            box = (x, y, x + width, y + height) if empty else _box(x, y, width, height, where)
+            box = (x, y, x + width, y + height) if empty else box_at(x, y, width, height, where)
             faces.add(box, empty or bool(marks and marks[3]), None)
         yield name, faces
 
@@ -192,7 +193,7 @@ def _retina_pictures(lines: Sequence[tuple[int, str]], path: Path) -> Iterator[t
         if points is not None:
             # A face whose points nobody could see has -1 for each.
             points = np.where(points < 0, np.nan, points)
-        faces.add(_box(x, y, width, height, where), False, points)
+        faces.add(box_at(x, y, width, height, where), False, points)
     yield name, faces
 
 
@@ -252,7 +253,7 @@ class _ImageList:
         elif tag == "box" and "image" in self.within:
             left, top, width, height = (self.number("box", values, key) for key in ("left", "top", "width", "height"))
             ignored = values.get("ignore", "0") not in ("0", "false")
-            self.pictures[-1][1].append(_Box(_box(left, top, width, height, self.where), ignored))
+            self.pictures[-1][1].append(_Box(box_at(left, top, width, height, self.where), ignored))
         elif tag == "part" and "box" in self.within:
             x, y = (self.number("part", values, key) for key in ("x", "y"))
             self.pictures[-1][1][-1].parts[self.value("part", values, "name")] = (x, y)
@@ -322,7 +323,7 @@ def _read_manifest(path: Path) -> list[Annotated]:
     items, _, _ = row_items(rows, str(path), path.parent, labels=False)
     columns = {name for row in rows for name in row}
     places = [names for names in (RECTANGLE, CORNERS) if columns.intersection(names)]
-    count = next(k for k in range(len(columns) + 1) if f"x_{k}" not in columns)
+    count = count_points(columns)
     if not places and not count:
         raise DatasetError(
             f"{path} says nowhere where a face is; expected columns {', '.join(RECTANGLE)}, or {', '.join(CORNERS)}, "
@@ -332,8 +333,9 @@ def _read_manifest(path: Path) -> list[Annotated]:
     for number, (row, item) in enumerate(zip(rows, items, strict=True), start=1):
         _, faces = pictures.setdefault((item.input, item.frame), (item, _Marked()))
         where = f"Row {number} of {path}"
-        box = _row_box(row, places, path, number)
-        points = _row_points(row, count, path, number)
+        box = row_box(row, places, path, number)
+        given = row_points(row, count, path, number)
+        points = None if given is None else _five(given, where)
         if box is None and points is not None:
             if not np.isfinite(points).all():
                 raise DatasetError(f"{where} has no box and not all points of its face; expected one or the other.")
@@ -346,9 +348,10 @@ def _read_manifest(path: Path) -> list[Annotated]:
     ]
 
 
-def _row_box(
+def row_box(
     row: Mapping[str, Any], places: Sequence[tuple[str, ...]], path: Path, number: int
 ) -> tuple[float, float, float, float] | None:
+    """Return the box of a row whose columns are those of a place, RECTANGLE or CORNERS; None where it has none."""
     for columns in places:
         values = [number_in(row, column, str(path), number) for column in columns]
         known = [value for value in values if value is not None]
@@ -359,18 +362,24 @@ def _row_box(
             missing = columns[values.index(None)]
             raise DatasetError(f"{where} has no {missing}; expected {', '.join(columns)} together, or none of them.")
         x, y, right, below = known
-        return _box(x, y, right - x, below - y, where) if columns == CORNERS else _box(x, y, right, below, where)
+        return box_at(x, y, right - x, below - y, where) if columns == CORNERS else box_at(x, y, right, below, where)
     return None
 
 
-def _row_points(row: Mapping[str, Any], count: int, path: Path, number: int) -> Floats | None:
-    """Return the five points of a row, NaN where unknown; None where it has none at all."""
+def count_points(columns: Collection[str]) -> int:
+    """Return how many points a table has columns for: ``x_0, x_1 …``."""
+    return next(k for k in range(len(columns) + 1) if f"x_{k}" not in columns)
+
+
+def row_points(row: Mapping[str, Any], count: int, path: Path, number: int) -> Floats | None:
+    """Return the points of a row ``(count, 2)``, NaN where unknown; None where it has none at all."""
     values = [number_in(row, f"{axis}_{k}", str(path), number) for k in range(count) for axis in "xy"]
     points = np.array(values, dtype=np.float64).reshape(-1, 2)
-    where = f"Row {number} of {path}"
     if np.isinf(points).any():
-        raise DatasetError(f"{where} has a point at infinity; expected pixels, or nothing where it is unknown.")
-    return None if np.isnan(points).all() else _five(points, where)
+        raise DatasetError(
+            f"Row {number} of {path} has a point at infinity; expected pixels, or nothing where it is unknown."
+        )
+    return None if np.isnan(points).all() else points
 
 
 _READERS: Mapping[str, Callable[[Path], list[Annotated]]] = {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hybridfer.report.plots import confusion_png, detection_png, reliability_png, roc_png
+from hybridfer.report.plots import confusion_png, curves_png, detection_png, reliability_png, roc_png
 
 COUNTS = [[8, 2, 0], [1, 7, 2], [0, 0, 0]]
 LABELS = ["anger", "fear", "neutral"]
@@ -26,7 +26,12 @@ FOUND = {
     ],
     "none": [],
 }
+LOG = [
+    {"epoch": 1, "loss": 1.9, "accuracy": 0.2, "val_loss": 1.8, "val_accuracy": 0.3},
+    {"epoch": 2, "loss": 1.5, "accuracy": 0.4, "val_loss": 1.6, "val_accuracy": 0.35},
+]
 CHARTS = {
+    "curves": lambda path: curves_png(path, LOG),
     "confusion": lambda path: confusion_png(path, COUNTS, LABELS),
     "roc": lambda path: roc_png(path, CURVES),
     "reliability": lambda path: reliability_png(path, BINS),
@@ -75,6 +80,20 @@ def test_rows_are_the_truth_and_colour_is_the_share_of_the_row(tmp_path):
 def test_any_label_can_be_drawn(tmp_path, label):
     confusion_png(tmp_path / "a.png", [[1, 0], [0, 1]], [label, "b"])
     roc_png(tmp_path / "b.png", {label: CURVES["anger"]})
+
+
+def test_curves_are_drawn_of_what_was_measured(tmp_path):
+    curves_png(tmp_path / "a.png", LOG)
+    curves_png(tmp_path / "b.png", [{k: v for k, v in entry.items() if "val" not in k} for entry in LOG])
+    curves_png(tmp_path / "c.png", LOG[:1])
+    shares = []
+    for name in "abc":
+        with Image.open(tmp_path / f"{name}.png") as image:
+            pixels = np.asarray(image.convert("RGB"))
+        shares.append([int((pixels == colour).all(2).sum()) for colour in ([0, 114, 178], [213, 94, 0])])
+    both, alone, point = shares
+    assert min(both) > 500 and alone[0] > 500 and alone[1] == 0  # train blue, val red
+    assert min(point) > 50  # a single epoch is seen too
 
 
 def test_many_classes_stay_within_a_screenful(tmp_path):

@@ -41,7 +41,14 @@ def scaled(channels: int, width: float, multiple: int = 8) -> int:
 
 
 def check_options(
-    *, classes: int, channels: int, input_size: int, width: float, least: int = 16, multiple: int = 1
+    *,
+    classes: int,
+    channels: int,
+    input_size: int,
+    width: float,
+    least: int = 16,
+    multiple: int = 1,
+    outputs: str = "classes",
 ) -> None:
     """Raise SpecError where a network cannot be made of these.
 
@@ -51,10 +58,12 @@ def check_options(
         As every network takes them.
     least, multiple : int
         The smallest side of a picture, and what every side is divided by without a rest.
+    outputs : str
+        What the network calls its classes.
     """
     size_wanted = f"{least} or more" + (f", a multiple of {multiple}" if multiple > 1 else "")
     for name, value, fits, wanted in (
-        ("classes", classes, classes >= 1, "1 or more"),
+        (outputs, classes, classes >= 1, "1 or more"),
         ("channels", channels, channels >= 1, "1 or more"),
         ("input_size", input_size, input_size >= least and input_size % multiple == 0, size_wanted),
         ("width", width, 0 < width < math.inf, "more than 0, such as 0.5"),
