@@ -56,8 +56,7 @@ def main() -> None:
 
 def _times(names: list[str], data: Path | None) -> dict[str, Any]:
     """Return milliseconds a picture, and faces found, of every detector and of the plain cascade."""
-    files = [*(data / "photos").glob("*.jpg"), *(data / "photos" / "boxes").glob("*.jpg")] if data else []
-    pictures = [_to_vga(read_image(file).pixels) for file in sorted(files)] or [_to_vga(astronaut())]
+    pictures = vga_pictures(data)
     nets = [PNet().eval(), RNet().eval(), ONet().eval()]
     for name, net in zip(("pnet", "rnet", "onet"), nets, strict=True):
         net.load_state_dict({key[5:]: value for key, value in read_weights().items() if key.startswith(name)})
@@ -94,6 +93,12 @@ def _times(names: list[str], data: Path | None) -> dict[str, Any]:
         # Half a pixel of it is that ours count from the picture's edge.
         "mtcnn_boxes_from_plain_ones_pixels": round(float(max(apart)), 3),
     }
+
+
+def vga_pictures(data: Path | None) -> list[np.ndarray]:
+    """Return the photographs of the development data at 640x480; without it, scikit-image's astronaut."""
+    files = [*(data / "photos").glob("*.jpg"), *(data / "photos" / "boxes").glob("*.jpg")] if data else []
+    return [_to_vga(read_image(file).pixels) for file in sorted(files)] or [_to_vga(astronaut())]
 
 
 def _to_vga(pixels: np.ndarray) -> np.ndarray:

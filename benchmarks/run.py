@@ -17,6 +17,8 @@ ALL = (
     "virtual",
     "drawn",
     "detect",
+    "networks",
+    "pipeline",
 )
 
 for name in sys.argv[1:] or ALL:

@@ -27,6 +27,8 @@ COMMANDS = Registry(
         "extract": "hybridfer.commands.extract:extract",
         "list": "hybridfer.commands.list:list_names",
         "models": "hybridfer.commands.models:models",
+        "predict": "hybridfer.commands.predict:predict",
+        "rsa": "hybridfer.commands.rsa:rsa",
         "similarity": "hybridfer.commands.similarity:similarity",
         "svm-predict": "hybridfer.commands.svm_predict:svm_predict",
         "svm-train": "hybridfer.commands.svm_train:svm_train",
@@ -78,8 +80,9 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--offline", is_flag=True, help="Never use the internet; HYBRIDFER_OFFLINE=1 says the same.")
 @click.version_option(__version__, prog_name="hybridfer")
-def main_group() -> None:
+def main_group(offline: bool) -> None:
     """Read facial expression from the shell: features, SVMs, predictions.
 
     \b

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# Tests run in several processes; threads of theirs would wait for each other. Before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from pathlib import Path
 

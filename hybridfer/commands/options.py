@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from hybridfer.deep import RUNTIMES
 from hybridfer.faces import DEFAULT_DETECTOR, DETECTORS
 from hybridfer.labels import LABEL_SETS
 from hybridfer.schemas import OWN, Schema, create_schema
@@ -176,9 +177,32 @@ def margin_option(function: F) -> F:
     )(function)
 
 
+def runtime_option(function: F) -> F:
+    """``--runtime NAME``: what a network's answers are computed by."""
+    return click.option(
+        "--runtime",
+        default="torch",
+        show_default=True,
+        metavar="NAME",
+        help=f"What a network runs on: {', '.join(sorted(RUNTIMES.table))}.",
+    )(function)
+
+
 def strict_option(function: F) -> F:
     """``--strict``."""
     return click.option("--strict", is_flag=True, help="Stop at the first input that cannot be read.")(function)
+
+
+def set_option(function: F) -> F:
+    """``--set KEY=VALUE``, several times: switches of a network, which the command gets as the mapping ``options``."""
+    return click.option(
+        "--set",
+        "options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=_pairs,
+        help="A switch of the network, such as affinity=none; give it as often as you like.",
+    )(function)
 
 
 def check_option(function: F) -> F:
@@ -216,6 +240,18 @@ def _some(ctx: click.Context, parameter: click.Parameter, value: int) -> int:
     return value
 
 
+def _pairs(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in value:
+        key, _, said = text.partition("=")
+        if not key or not said:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE, such as affinity=none.")
+        if key in found:
+            raise click.BadParameter(f"{key!r} is given twice; keep one.")
+        found[key] = said
+    return found
+
+
 def _schema(ctx: click.Context, parameter: click.Parameter, value: str) -> Schema | None:
     return create_schema(value)
 
@@ -240,6 +276,21 @@ def apply_options(options: Sequence[Callable[..., Any]], function: F) -> F:
     for option in reversed(options):
         decorated = option(decorated)
     return cast(F, decorated)
+
+
+@contextmanager
+def download_bar(quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
+    """Yield what to tell how many bytes of how many are there; None unless stderr is a terminal and `quiet` is off."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("fetching", total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
 
 
 @contextmanager

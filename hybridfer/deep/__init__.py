@@ -3,8 +3,10 @@
 A line names a factory: a callable that takes the keywords ``classes, channels, input_size, width``, all with defaults,
 and returns an ``nn.Module`` for pictures ``(n, channels, size, size) float32``. Evaluating, it returns scores ``(n,
 classes)``; training, those or an :class:`~hybridfer.deep.nets.base.Answer`. Its last ``nn.Linear``, where it has one,
-tells the classes apart. ``from_published(state)``, where it has that, gives its own names to the tensors of the
-authors' files.
+tells the classes apart. It may say more of itself: ``from_published(state)`` gives its own names to the tensors of the
+authors' files, and ``published`` says what those want to be shown (``mean``, ``std``, ``grey``); ``fixed_size = True``:
+it takes pictures of its ``input_size`` alone; ``deployed`` has the options with which it is used once trained; ``loss``
+is what it is trained with; ``looks_at`` names the layer whose maps tell where it looked.
 """
 
 from __future__ import annotations
@@ -50,3 +52,13 @@ LOSSES = Registry(
     },
 )
 """What training descends: a line names a :class:`~hybridfer.deep.losses.Loss`."""
+
+RUNTIMES = Registry(
+    "runtimes",
+    {
+        "onnxruntime": "hybridfer.deep.runtimes:on_onnxruntime",
+        "openvino": "hybridfer.deep.runtimes:on_openvino",
+        "torch": "hybridfer.deep.runtimes:on_torch",
+    },
+)
+"""What a trained network can be asked by: a line names a function of folder, card and device that makes one."""

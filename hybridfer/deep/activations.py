@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,12 +15,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from hybridfer.deep import NETWORKS
-from hybridfer.deep.checkpoints import build_network, plan_network
+from hybridfer.deep.checkpoints import build_network, fill_network, fixed_size, plan_network
 from hybridfer.deep.device import choose_device, one_thread
-from hybridfer.deep.weights import IMAGENET_MEAN, IMAGENET_STD, find_weights, read_card, weights_names
-from hybridfer.descriptors.base import Descriptor, rgb_stack
+from hybridfer.deep.weights import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    WeightsCard,
+    find_weights,
+    read_card,
+    weights_names,
+)
+from hybridfer.descriptors.base import Descriptor, grey_stack, rgb_stack
 from hybridfer.errors import SpecError, WeightsError, did_you_mean
 from hybridfer.spec import FeatureSpec, format_value, parse_options, parse_spec
 from hybridfer.types import Pixels
@@ -53,13 +61,15 @@ class _Options:
 class NetworkLayer(Descriptor):
     """The output of one layer of a network, for any ``nn.Module`` in the table of networks.
 
-    A crop is resized, brought to 0 to 1, freed of the weights' mean and divided by their deviation, and sent through
-    the network up to the layer; what lies deeper is not computed. A layer is any submodule by its path
+    A crop is resized, made grey for a network that was trained on grey pictures, brought to 0 to 1, freed of the
+    weights' mean and divided by their deviation, and sent through the network up to the layer; what lies deeper is not
+    computed. A layer is any submodule by its path
     (``layer3``, ``layer3.1.conv2``, ``avgpool``, ``fc``); where the network runs one several times, the first counts.
 
     From a spec (:func:`~hybridfer.descriptors.create_descriptor`), ``weights`` are by default those with the network's
-    name and ``size`` is what their card says. An untrained network has 7 classes and, by default, `size` 48; its
-    numbers are ImageNet's mean and deviation away from the picture's.
+    name and ``size`` is what their card says. An untrained network has 7 classes, three channels and, by default,
+    `size` 48; its numbers are ImageNet's mean and deviation away from the picture's. A network that takes pictures of
+    one size alone, such as ARM, is made for `size` where it is untrained, and takes no other where it is not.
 
     Parameters
     ----------
@@ -72,7 +82,7 @@ class NetworkLayer(Descriptor):
     size : int
         Side of the square that the crop is resized to.
     weights : str
-        Name of installed weights; empty for an untrained network.
+        Name of weights, or a folder that ``hybridfer train`` wrote; empty for an untrained network.
     untrained : bool
         Whether the weights are random.
     seed : int
@@ -103,14 +113,7 @@ class NetworkLayer(Descriptor):
     device: str = field(default="cpu", compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        plan = plan_network(self.network)
-        layers = [name for name, _ in plan.named_modules() if name]
-        if self.layer not in layers:
-            top = ", ".join(name for name, _ in plan.named_children())
-            raise SpecError(
-                f"{self.network} has no layer {self.layer!r}.{did_you_mean(self.layer, layers)} "
-                f"Known: {top}, and what lies inside them."
-            )
+        _check_layer(plan_network(self.network), self.network, self.layer)
         self.require(self.pool in POOLS, "pool", "gap, max or flat")
         self.require(8 <= self.size <= 1024, "size", "8 to 1024 pixels")
         self.require(0 <= self.seed < 2**63, "seed", "a whole number from 0")
@@ -128,7 +131,8 @@ class NetworkLayer(Descriptor):
 
     @property
     def length(self) -> int:
-        shape = _shape(self.network, self._classes, self.layer, self.size)
+        classes, options = self._made()
+        shape = _shape(self.network, classes, tuple(sorted(options.items())), self.layer, self.size)
         return int(np.prod(shape)) if self.pool == "flat" else shape[0]
 
     @property
@@ -182,7 +186,7 @@ class NetworkLayer(Descriptor):
         name = options.setdefault("weights", spec.name)
         # Made before the weights are looked for: a misspelt layer is the nearer fault.
         layer = cls(network=spec.name, layer=spec.layer, **options)
-        if name not in weights_names():
+        if name not in weights_names() and Path(name).name == name and not Path(name).is_dir():
             as_name = "" if name == spec.name else f" --name {name}"
             raise WeightsError(
                 f"No weights named {name!r} are installed; {layer.name} needs them. "
@@ -195,7 +199,10 @@ class NetworkLayer(Descriptor):
                 f"The weights {name!r} are of {card.network}, not of {spec.name}; "
                 f"write {card.network}@LAYER:weights={name}, or name others."
             )
-        return layer if "size" in options else replace(layer, size=card.size)
+        if "size" not in options:
+            layer = replace(layer, size=card.size)
+        layer._made()
+        return layer
 
     def describe_batch(self, crops: Sequence[Pixels]) -> npt.NDArray[np.float32]:
         """Return ``(n, length) float32`` for `n` crops; see :class:`~hybridfer.descriptors.base.Descriptor`.
@@ -208,33 +215,63 @@ class NetworkLayer(Descriptor):
         vectors = np.empty((len(crops), self.length), np.float32)
         if not len(crops):
             return vectors
-        recipe, mean, std = self._recipe()
+        recipe = self._recipe()
         with _LOADING:
             net = _load_stopping(recipe, self.layer)
-        batch = np.zeros((AT_ONCE, self.size, self.size, 3), np.uint8)
-        shift, scale = (torch.tensor(v, dtype=torch.float32, device=self.device).view(3, 1, 1) for v in (mean, std))
+        card = recipe.card
+        mean, std = (IMAGENET_MEAN, IMAGENET_STD) if card is None else (card.mean, card.std)
+        batch = np.zeros((AT_ONCE, self.size, self.size, len(mean)), np.uint8)
         for start in range(0, len(crops), AT_ONCE):
             part = crops[start : start + AT_ONCE]
-            batch[: len(part)] = rgb_stack(part, self.size)
+            batch[: len(part)] = crop_stack(part, self.size, len(mean), card is not None and card.grey)
             batch[len(part) :] = 0
             with torch.inference_mode(), one_thread(), _repeatable(self.device):
-                pixels = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2)
-                output = _pool(_reach(net, (pixels / 255 - shift) / scale), self.pool)
+                output = _pool(_reach(net, as_pictures(batch, mean, std, self.device)), self.pool)
                 vectors[start : start + len(part)] = output[: len(part)].cpu().numpy()
         if not np.isfinite(vectors).all():
             raise WeightsError(f"{self.spec} gives values that are not finite; its weights are damaged or not for it.")
         return vectors
 
-    @property
-    def _classes(self) -> int | None:
-        return None if self.untrained else read_card(self.weights).classes
-
-    def _recipe(self) -> tuple[_Recipe, tuple[float, ...], tuple[float, ...]]:
-        """Return what the network is made of, and the mean and deviation it expects."""
+    def _made(self) -> tuple[int | None, Mapping[str, Any]]:
+        """Return what the network is made with: its classes and other keywords; SpecError if `size` is not for it."""
+        fixed = fixed_size(self.network)
         if self.untrained:
-            return _Recipe(self.network, None, None, None, self.seed, self.device), IMAGENET_MEAN, IMAGENET_STD
+            return None, {"input_size": self.size} if fixed else {}
+        card = read_card(self.weights)
+        if fixed and self.size != card.size:
+            raise SpecError(
+                f"{self.spec}: these weights take pictures of {card.size} pixels and no others; leave size out."
+            )
+        return card.classes, card.options
+
+    def _recipe(self) -> _Recipe:
+        """Return what the network in memory is made of."""
+        if self.untrained:
+            return _Recipe(self.network, self._made()[1].get("input_size"), self.seed, None, None, self.device)
         file, card = find_weights(self.weights)
-        return _Recipe(self.network, card.classes, file, card.sha256, 0, self.device), card.mean, card.std
+        return _Recipe(self.network, None, 0, file, card, self.device)
+
+
+def crop_stack(crops: Sequence[Pixels], size: int, channels: int = 3, grey: bool = False) -> Pixels:
+    """Return ``(n, size, size, channels) uint8`` of crops, as a network of 3 channels or of 1 sees them.
+
+    Parameters
+    ----------
+    crops : sequence of (H, W, 3) or (H, W) uint8
+    size, channels : int
+    grey : bool
+        Whether all of three channels are equal.
+    """
+    if channels == 3 and not grey:
+        return rgb_stack(crops, size)
+    one = grey_stack(crops, size)[..., None]
+    return one if channels == 1 else np.repeat(one, channels, axis=3)
+
+
+def as_pictures(stack: Pixels, mean: Sequence[float], std: Sequence[float], device: str) -> Tensor:
+    """Return ``(n, channels, size, size) float32`` of a stack ``(n, size, size, channels) uint8``, as on a card."""
+    shift, scale = (torch.tensor(v, dtype=torch.float32, device=device).view(-1, 1, 1) for v in (mean, std))
+    return (torch.from_numpy(stack).to(device).permute(0, 3, 1, 2) / 255 - shift) / scale
 
 
 def with_untrained(text: str, seed: int = 0) -> str:
@@ -270,7 +307,7 @@ def _stop(module: nn.Module, inputs: Any, output: Any) -> None:
     raise _Reached(output)
 
 
-def _reach(net: nn.Module, pictures: Tensor) -> Any:
+def _reach(net: Callable[[Tensor], Any], pictures: Tensor) -> Any:
     """Return what the layer gives at which `net` stops; None where the network never runs it."""
     try:
         net(pictures)
@@ -297,16 +334,32 @@ _SOME = 2
 """Pictures that a layer is tried on: more than one, to see that it keeps them apart."""
 
 
+def _check_layer(net: nn.Module, network: str, layer: str) -> None:
+    """Raise SpecError if a network has no such layer."""
+    layers = [name for name, _ in net.named_modules() if name]
+    if layer not in layers:
+        top = ", ".join(name for name, _ in net.named_children())
+        raise SpecError(
+            f"{network} has no layer {layer!r}.{did_you_mean(layer, layers)} Known: {top}, and what lies inside them."
+        )
+
+
 @lru_cache(maxsize=256)
-def _shape(network: str, classes: int | None, layer: str, size: int) -> tuple[int, ...]:
+def _shape(
+    network: str, classes: int | None, options: tuple[tuple[str, Any], ...], layer: str, size: int
+) -> tuple[int, ...]:
     """Return the shape of a layer's output for one picture."""
-    # Zeros through empty layers: asked on the meta device, torch would import its compiler first, for over a second.
-    empty = _stopping(plan_network(network, classes), layer).to_empty(device="cpu")
-    for tensor in (*empty.parameters(), *empty.buffers()):
-        tensor.data.zero_()
+    plan = plan_network(network, classes, **dict(options))
+    _check_layer(plan, network, layer)
+    net = _stopping(plan, layer)
+    # Zeros through zeros, each tensor one number: this takes the room of the largest layer, not that of the network.
+    # Asked on the meta device, torch would import its compiler first, for over half a second.
+    tensors = (*net.named_parameters(), *net.named_buffers())
+    zeros = {name: torch.zeros((), dtype=tensor.dtype).expand(tensor.shape) for name, tensor in tensors}
+    pictures = torch.zeros(_SOME, dict(options).get("channels", 3), size, size)
     try:
         with torch.inference_mode(), one_thread():
-            output = _reach(empty, torch.zeros(_SOME, 3, size, size))
+            output = _reach(partial(functional_call, net, zeros), pictures)
     except RuntimeError as error:
         raise SpecError(f"{network} does not take pictures of size {size}: {error}; try a larger size.") from None
     if not isinstance(output, Tensor) or output.ndim not in (2, 4) or len(output) != _SOME:
@@ -320,26 +373,26 @@ def _shape(network: str, classes: int | None, layer: str, size: int) -> tuple[in
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What a network in memory is made of: tensors of a file with this hash, or random ones."""
+    """What a network in memory is made of: random tensors, or those of a file with this card."""
 
     network: str
-    classes: int | None
-    file: Path | None
-    sha256: str | None
+    input_size: int | None
     seed: int
+    file: Path | None
+    card: WeightsCard | None = field(hash=False)
     device: str
 
 
 @lru_cache(maxsize=4)
 def _load(recipe: _Recipe) -> nn.Module:
-    # Networks draw their first values from torch's own dice, which are the user's: they are put back.
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.default_generator.manual_seed(recipe.seed)
-        net = build_network(recipe.network, recipe.classes)
-    if recipe.file is not None:
-        from safetensors.torch import load_file
-
-        net.load_state_dict(load_file(recipe.file), strict=True)
+    if recipe.file is not None and recipe.card is not None:
+        net = fill_network(recipe.file, recipe.card)
+    else:
+        made_for = {} if recipe.input_size is None else {"input_size": recipe.input_size}
+        # Networks draw their first values from torch's own dice, which are the user's: they are put back.
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            torch.default_generator.manual_seed(recipe.seed)
+            net = build_network(recipe.network, **made_for)
     return net.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 

@@ -57,6 +57,16 @@ def one_thread() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def some_threads(jobs: int) -> Iterator[None]:
+    """Have torch work with so many threads, or with one a core where it is -1."""
+    from joblib import effective_n_jobs
+
+    torch.get_num_threads()  # as above
+    with _openmp().limit(limits=effective_n_jobs(jobs)):
+        yield
+
+
 @lru_cache(maxsize=1)
 def _openmp() -> Any:
     """Return what sets the number of OpenMP's helpers, of the calling thread and no other."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -105,9 +106,9 @@ def test_list_shows_a_row_for_each_as_text_or_json(run: Run, checkpoint: Path) -
     run("models", "import", checkpoint, "--network", "toy", "--name", "longer-name", "--licence", "MIT")
     run("models", "import", checkpoint, "--network", "toy")
     assert run("models", "list").stdout.splitlines() == [
-        "name         network  classes  size  whose  licence  origin",
-        "longer-name  toy      3        224   yours  MIT      three classes.pth",
-        "toy          toy      3        224   yours  unknown  three classes.pth",
+        "name         network  classes  size  accuracy  whose  licence  origin",
+        "longer-name  toy      3        224   -         yours  MIT      three classes.pth",
+        "toy          toy      3        224   -         yours  unknown  three classes.pth",
     ]
     cards = json.loads(run("models", "list", "--format", "json").stdout)
     assert [card["name"] for card in cards] == ["longer-name", "toy"]
@@ -128,9 +129,62 @@ def test_list_says_which_weights_are_hybridfers_own(run: Run, checkpoint: Path, 
     (weights_folder() / "brought").rename(none_shipped / "brought")
     run("models", "import", checkpoint, "--network", "toy")
     lines = run("models", "list").stdout.splitlines()
-    assert [line.split()[4] for line in lines] == ["whose", "hybridfer", "yours"]
+    assert [line.split()[5] for line in lines] == ["whose", "hybridfer", "yours"]
     cards = json.loads(run("models", "list", "--format", "json").stdout)
     assert [(card["name"], card["shipped"]) for card in cards] == [("brought", True), ("toy", False)]
+
+
+def test_list_tells_the_accuracy_where_a_card_has_one(run: Run, checkpoint: Path) -> None:
+    run("models", "import", checkpoint, "--network", "toy")
+    path = weights_folder() / "toy" / "card.json"
+    record = json.loads(path.read_text())
+    for measured, shown in {
+        '{"val": {"accuracy": 0.6625, "n": 3589}, "test": {"accuracy": 0.5, "n": 8}}': "val 66.2%, test 50.0%",
+        '{"val": {"macro_f1": 0.5}}': "-",
+        '{"val": 0.66}': "-",
+        '"good"': "-",
+    }.items():
+        path.write_text(json.dumps({**record, "measured": json.loads(measured)}))
+        header, row = run("models", "list").stdout.splitlines()
+        at = header.index("accuracy")
+        assert row[at : header.index("whose")].strip() == shown
+        assert json.loads(run("models", "list", "--format", "json").stdout)[0]["measured"] == json.loads(measured)
+
+
+def test_a_model_folder_needs_no_more_than_its_path(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    run("models", "import", checkpoint, "--network", "toy", "--labels", "happy,sad,neutral")
+    (weights_folder() / "toy").rename(tmp_path / "toy.model")
+    assert json.loads(run("models", "show", tmp_path / "toy.model").stdout)["name"] == "toy"
+    assert run("models", "verify", tmp_path / "toy.model").stdout == f"{tmp_path / 'toy.model'}: ok\n"
+    result = run("models", "import", tmp_path / "toy.model", "--name", "mine")
+    assert result.stderr == "9 tensors of toy → mine, as in toy@LAYER:weights=mine, or hybridfer predict mine\n"
+    refused = run("models", "import", tmp_path / "toy.model", "--set", "width=0.5")
+    assert (refused.exit_code, "has a card that says what it is" in refused.stderr) == (1, True)
+    nameless = run("models", "import", checkpoint)
+    assert (nameless.exit_code, "name the network, such as resnet18" in nameless.stderr) == (1, True)
+
+
+def test_a_slim_network_comes_in_with_the_options_it_was_made_with(run: Run, tmp_path: Path) -> None:
+    torch.save(resnet18(classes=8, channels=1, input_size=48, width=0.125).state_dict(), tmp_path / "slim.pth")
+    made = ("--set", "width=0.125", "--set", "input_size=48", "--set", "channels=1", "--mean", "0.5", "--std", "0.25")
+    words = ("models", "import", tmp_path / "slim.pth", "--network", "resnet18")
+    assert run(*words, *made, "--labels", "ferplus").exit_code == 0
+    card = read_card("resnet18")
+    assert card.options == {"width": 0.125, "input_size": 48, "channels": 1}
+    assert (card.size, card.mean, card.std) == (48, (0.5,), (0.25,))
+    assert card.labels == ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+    for option, message in {
+        "width": "'width' is not KEY=VALUE",
+        "width=": "'width=' is not KEY=VALUE",
+        "width=0.5": "'width' is given twice",
+    }.items():
+        result = run(*words, *made, "--set", option)
+        assert (result.exit_code, message in result.stderr) == (2, True)
+    result = run(*words, "--set", "with=0.125")
+    assert (result.exit_code, result.stderr.startswith("hybridfer: resnet18 has no option 'with'. Did you")) == (
+        1,
+        True,
+    )
 
 
 def test_show_prints_everything_that_the_card_says(run: Run, checkpoint: Path) -> None:
@@ -138,6 +192,26 @@ def test_show_prints_everything_that_the_card_says(run: Run, checkpoint: Path) -
     path = weights_folder() / "toy" / "card.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "thresholds": [0.6, 0.7]}))
     assert json.loads(run("models", "show", "toy").stdout)["thresholds"] == [0.6, 0.7]
+
+
+@pytest.mark.slow
+def test_export_says_how_near_the_file_comes(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="writes no ONNX without onnxscript: pip install 'hybridfer[onnx]'")
+    run("models", "import", checkpoint, "--network", "toy", "--size", "16")
+    result = run("models", "export", "toy", "-o", tmp_path / "toy.onnx")
+    assert (result.exit_code, result.stdout) == (0, "")
+    told = re.fullmatch(r"toy → \S+/toy\.onnx \(opset 18; .* gives scores at most (\S+) away\)\n", result.stderr)
+    assert told is not None
+    assert float(told[1]) < 1e-4
+    assert (tmp_path / "toy.onnx").stat().st_size > 0
+    again = run("models", "export", "toy", "-o", tmp_path / "toy.onnx")
+    assert (again.exit_code, "add --overwrite" in again.stderr) == (1, True)
+
+
+def test_export_wants_the_name_of_a_file(run: Run) -> None:
+    for words in ((), ("-o", "-")):
+        result = run("models", "export", "toy", *words)
+        assert (result.exit_code, "Say which file to write: -o FILE.onnx." in result.stderr) == (2, True)
 
 
 def test_import_of_yunet_says_how_to_look_for_faces_with_it(run: Run, data_folder: Path) -> None:
@@ -174,7 +248,7 @@ def test_verify_exits_with_1_when_a_byte_has_changed(run: Run, checkpoint: Path)
 def test_help_imports_no_torch_and_gives_examples() -> None:
     program = (
         "import sys; from click.testing import CliRunner; from hybridfer.commands.models import models\n"
-        "for words in ([], ['import'], ['list'], ['show'], ['verify']):\n"
+        "for words in ([], ['import'], ['fetch'], ['list'], ['show'], ['verify'], ['export']):\n"
         "    assert 'Example' in CliRunner().invoke(models, [*words, '--help']).output\n"
         "sys.exit('torch' in sys.modules)"
     )

@@ -15,7 +15,7 @@ from torch import nn
 from hybridfer.deep import activations
 from hybridfer.deep.activations import AT_ONCE, NetworkLayer, with_untrained
 from hybridfer.deep.checkpoints import build_network
-from hybridfer.deep.weights import find_weights, import_weights
+from hybridfer.deep.weights import find_weights, import_weights, write_weights
 from hybridfer.descriptors import create_descriptor
 from hybridfer.errors import DeviceError, SpecError, WeightsError
 from hybridfer.spec import parse_spec
@@ -189,7 +189,7 @@ def test_layers_of_one_network_share_its_tensors() -> None:
     activations._load.cache_clear()
     activations._load_stopping.cache_clear()
     first, second = (create_descriptor(f"resnet18@{at}:{UNTRAINED}") for at in ("layer1", "layer2"))
-    recipes = {layer._recipe()[0] for layer in (first, second)}
+    recipes = {layer._recipe() for layer in (first, second)}
     assert len(recipes) == 1
     recipe = recipes.pop()
     nets = [activations._load_stopping(recipe, at) for at in ("layer1", "layer2")]
@@ -361,6 +361,93 @@ def test_a_gpu_gives_what_the_processor_gives(layer: str) -> None:
     found = made.on("cuda").describe_batch(CROPS)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
     np.testing.assert_array_equal(made.on("cuda").describe(CROPS[5]), found[5])
+
+
+def slim(network: str, folder: Path, size: int = 48, **facts: object) -> nn.Module:
+    """A slim network for pictures of `size` pixels, written as a training writes it."""
+    made = {"width": 0.125, "input_size": size, "channels": 1, **facts.pop("made", {})}  # type: ignore[arg-type]
+    torch.manual_seed(2)
+    net = build_network(network, 4, **made)
+    record = {"name": "slim", "network": network, "classes": 4, "labels": None, "size": size, "options": made}
+    grey = [0.5] * made["channels"]
+    record |= {"mean": grey, "std": grey, "licence": "MIT", "origin": "a test", **facts}
+    write_weights(folder, net.state_dict(), record, lambda card: "a page")
+    return net
+
+
+def by_hand(crop: np.ndarray, net: nn.Module, channels: int) -> np.ndarray:
+    """A network's scores of a crop made grey by the weights that television gives to colours."""
+    grey = np.rint(crop @ [0.299, 0.587, 0.114]) / 255
+    picture = torch.from_numpy(((grey - 0.5) / 0.5).astype(np.float32)).expand(1, channels, *grey.shape)
+    with torch.inference_mode():
+        return net(picture)[0].numpy()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_of_grey_pictures_is_shown_grey_ones(tmp_path: Path, channels: int) -> None:
+    net = slim("resnet18", tmp_path / "model", made={"channels": channels}, grey=channels == 3)
+    crop = DICE.integers(0, 256, (48, 48, 3), dtype=np.uint8)
+    layer = create_descriptor(f"resnet18@fc:weights={tmp_path / 'model'}")
+    expected = by_hand(crop, net, channels)
+    # A grey value of .5 may be rounded either way.
+    np.testing.assert_allclose(layer.describe(crop), expected, rtol=0.01, atol=0.01 * np.abs(expected).max())
+    grey = np.rint(crop @ [0.299, 0.587, 0.114]).astype(np.uint8)
+    np.testing.assert_allclose(layer.describe(grey), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_folder_is_named_by_its_path(tmp_path: Path) -> None:
+    slim("resnet18", tmp_path / "model")
+    spec = f"resnet18@layer4:weights={tmp_path / 'model'}"
+    layer = create_descriptor(spec)
+    assert (layer.spec, layer.length) == (f"resnet18@layer4:pool=gap,size=48,weights={tmp_path / 'model'}", 64)
+    assert layer.weights_sha256 == find_weights(str(tmp_path / "model"))[1].sha256
+    import_weights(tmp_path / "model", name="slim")
+    np.testing.assert_array_equal(
+        create_descriptor("resnet18@layer4:weights=slim").describe(CROPS[0]), layer.describe(CROPS[0])
+    )
+    with pytest.raises(WeightsError, match=r"There is no folder .*/gone of weights; give a name of"):
+        create_descriptor(f"resnet18@layer4:weights={tmp_path / 'gone'}")
+    with pytest.raises(WeightsError, match="are of resnet18, not of resnet34"):
+        create_descriptor(spec.replace("resnet18@", "resnet34@"))
+
+
+def test_a_network_of_one_size_takes_no_other(tmp_path: Path) -> None:
+    slim("arm", tmp_path / "model")
+    spec = f"arm@arm:weights={tmp_path / 'model'}"
+    assert create_descriptor(spec).spec == f"arm@arm:pool=gap,size=48,weights={tmp_path / 'model'}"
+    assert create_descriptor(f"{spec},size=48").describe(CROPS[0]).shape == (81,)
+    with pytest.raises(
+        SpecError, match=r"size=64,.*: these weights take pictures of 48 pixels and no others; leave size"
+    ):
+        create_descriptor(f"{spec},size=64")
+
+
+def test_an_untrained_network_of_one_size_is_made_for_the_pictures(tmp_path: Path) -> None:
+    assert [create_descriptor(f"arm@arm:size={size},untrained=true").length for size in (48, 64)] == [81, 169]
+    assert create_descriptor("arm@fc:untrained=true").spec == "arm@fc:pool=gap,seed=0,size=48,untrained=true"
+    assert create_descriptor("alexnet-emotion@fc7:untrained=true").length == 128
+    with pytest.raises(SpecError, match="input_size=50 is out of range; expected 16 or more, a multiple of 8"):
+        _ = create_descriptor("arm@fc:size=50,untrained=true").length
+
+
+def test_a_layer_that_these_weights_do_not_have_is_named(tmp_path: Path) -> None:
+    slim("rmn18", tmp_path / "model", size=32, made={"mask_act": "none"})
+    assert create_descriptor(f"rmn18@layer4:weights={tmp_path / 'model'}").length == 64
+    with pytest.raises(SpecError, match=r"rmn18 has no layer 'mask1'. .*Known: conv1, bn1"):
+        _ = create_descriptor(f"rmn18@mask1:weights={tmp_path / 'model'}").length
+
+
+@pytest.mark.slow
+def test_how_long_a_vector_is_takes_little_memory_to_tell() -> None:
+    program = (
+        "import resource; from hybridfer.deep.activations import NetworkLayer\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "before = peak()\n"
+        "print(NetworkLayer(network='rmn', layer='layer4', untrained=True, size=64).length, peak() - before)\n"
+    )
+    length, megabytes = subprocess.check_output([sys.executable, "-c", program], text=True).split()
+    assert int(length) == 512
+    assert float(megabytes) < 250  # the network has 526
 
 
 def test_untrained_is_said_of_every_layer_that_names_no_weights() -> None:

@@ -61,7 +61,10 @@ def test_what_is_imported_lies_beside_its_card(toy_file: Path, toy_state: State)
     stored = load_file(folder / "model.safetensors")
     assert set(stored) == set(toy_state)
     assert all(torch.equal(stored[name], toy_state[name]) for name in stored)
-    assert json.loads((folder / "card.json").read_text()) == {
+    record = json.loads((folder / "card.json").read_text())
+    assert record.pop("fingerprint").startswith("sha256:")
+    assert record == {
+        "kind": "network",
         "name": "mine-1.0",
         "network": "toy",
         "classes": 4,
@@ -74,6 +77,8 @@ def test_what_is_imported_lies_beside_its_card(toy_file: Path, toy_state: State)
         "tensors": 9,
         "sha256": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
         "schema": 1,
+        "options": {},
+        "grey": False,
     }
     assert find_weights("mine-1.0") == (folder / "model.safetensors", card)
     assert (list_weights(), weights_names()) == (([card], []), ["mine-1.0"])
@@ -209,9 +214,9 @@ def test_what_cannot_be_said_about_weights_is_refused(toy_file: Path) -> None:
     for said, message in [
         ({"name": "../toy"}, "is no name for weights"),
         ({"size": 0}, "have size 0; expected a side in pixels"),
-        ({"mean": (0.5, 0.5)}, "have mean .* expected three numbers"),
-        ({"mean": (0.5, 0.5, float("nan"))}, "have mean .* expected three numbers"),
-        ({"std": (0.5, 0.5, 0)}, "have std .* expected three positive numbers"),
+        ({"mean": (0.5, 0.5)}, "have mean .* expected a number for each channel, such as 0.5,0.5,0.5"),
+        ({"mean": (0.5, 0.5, float("nan"))}, "have mean .* expected a number for each channel"),
+        ({"std": (0.5, 0.5, 0)}, "have std .* expected a positive number for each channel"),
         ({"labels": ["a", "b", "c"]}, "have labels .* expected 4 different names"),
         ({"labels": ["happy", "happiness", "sad", "fear"]}, "have labels .* expected 4 different names"),
     ]:
@@ -379,6 +384,8 @@ def test_a_model_folder_that_is_not_what_it_says_is_refused(tmp_path: Path, toy_
     folder = _model_folder(tmp_path / "model", toy_file)
     with pytest.raises(WeightsError, match="holds toy, not resnet18; import it with --network toy"):
         import_weights(folder, "resnet18")
+    with pytest.raises(WeightsError, match="does not say whose weights it holds; name the network"):
+        import_weights(toy_file)
     with pytest.raises(WeightsError, match="has a card that says what it is"):
         import_weights(folder, "toy", size=48)
     del toy_state["conv.bias"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -75,6 +77,12 @@ class AlexNetEmotion(nn.Module):
     A. Krizhevsky, I. Sutskever, G. E. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
     Communications of the ACM 60(6), 2017, doi 10.1145/3065386.
     """
+
+    fixed_size: ClassVar[bool] = True
+    """It takes pictures of its `input_size` alone."""
+
+    looks_at: ClassVar[str] = "relu5"
+    """The layer whose maps tell where it looked (see :func:`~hybridfer.deep.explain.grad_cam`), before a pooling."""
 
     def __init__(self, *, classes: int, channels: int, input_size: int, width: float, fc6: int) -> None:
         check_options(classes=classes, channels=channels, input_size=input_size, width=width)

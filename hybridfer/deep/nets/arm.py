@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -95,6 +95,9 @@ class ARM(Backbone):
     doi 10.48550/arXiv.2103.10189.
     """
 
+    fixed_size: ClassVar[bool] = True
+    """It takes pictures of its `input_size` alone."""
+
     def __init__(
         self,
         *,
@@ -132,8 +135,7 @@ class ARM(Backbone):
         scores: Tensor = self.fc(self.arm(self.maps(pictures)))
         return scores
 
-    @staticmethod
-    def from_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors of the published code by our names.
 
         There ``features.0``, ``features.1`` and ``features.4`` to ``features.7`` are the backbone; in a file before
@@ -154,7 +156,8 @@ class ARM(Backbone):
             },
         )
         shift, reader = named.get("arm.bn.bias"), named.get("fc.weight")
-        if "arm.affinity" not in named and shift is not None and reader is not None and reader.ndim == 2:
+        lacks = self.arm.share == "ema" and "arm.affinity" not in named
+        if lacks and shift is not None and reader is not None and reader.ndim == 2:
             side = math.isqrt(reader.shape[1])
             named["arm.affinity"] = shift.float().mean().expand(1, side, side)
         return named

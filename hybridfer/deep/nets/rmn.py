@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -84,6 +84,12 @@ class RMN(Backbone):
     L. Pham, T. H. Vu, T. A. Tran, "Facial Expression Recognition Using Residual Masking Network", ICPR 2020,
     doi 10.1109/ICPR48806.2021.9411919.
     """
+
+    fixed_size: ClassVar[bool] = True
+    """It takes pictures of its `input_size` alone."""
+
+    published: ClassVar[Mapping[str, object]] = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "grey": True}
+    """What its authors' weights want to be shown, as a card of weights says it."""
 
     def __init__(
         self,

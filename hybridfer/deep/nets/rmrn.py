@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -115,6 +115,12 @@ class RMRN(RMN):
     J. Shen, H. Li, "Facial Expression Recognition Method Based on Residual Masking Reconstruction Network", Journal of
     Information Processing Systems 19(3), 323-333, 2023.
     """
+
+    deployed: ClassVar[Mapping[str, Any]] = {"auxiliary": False}
+    """How it is made to be used: without what only training uses."""
+
+    loss: ClassVar[str] = "rmrn:smoothing=0.1"
+    """What it is trained by where nobody says otherwise."""
 
     def __init__(
         self,

@@ -94,6 +94,11 @@ class VGG(nn.Module):
     classes, channels, input_size, width
         See :func:`vgg13`.
 
+    Attributes
+    ----------
+    looks_at : str
+        The layer whose maps tell where it looked (:func:`~hybridfer.deep.explain.grad_cam`): the last before a pooling.
+
     Raises
     ------
     SpecError
@@ -123,6 +128,7 @@ class VGG(nn.Module):
         side = input_size // shrinks
         hidden = scaled(hidden, width)
         self.features = nn.Sequential(*layers)
+        self.looks_at = f"features.{max(i for i, layer in enumerate(layers) if isinstance(layer, nn.ReLU))}"
         self.avgpool = nn.AdaptiveAvgPool2d(side)
         self.classifier = nn.Sequential(
             nn.Linear(channels * side**2, hidden),
