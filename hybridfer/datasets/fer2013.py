@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from hybridfer.datasets.layout import few_folders, find_root, unlike
-from hybridfer.datasets.pixels import header, pixel_items
+from hybridfer.datasets.pixels import header, pixel_columns, pixel_items, scan
 from hybridfer.errors import DatasetError
 from hybridfer.labels import LABEL_SETS, canonical_label, canonical_split
 from hybridfer.types import Item, Manifest
@@ -85,7 +86,7 @@ RULES = {"ferplus-majority": majority_label, "ferplus-argmax": argmax_label}
 def _read_csv(path: Path, labels: str) -> Manifest:
     items = pixel_items(path, EMOTIONS)
     if labels in RULES:
-        voted = zip(items, _vote(path, labels, [item.split for item in items]), strict=True)
+        voted = zip(items, map(RULES[labels], read_votes(path)), strict=True)
         kept = [replace(item, label=label) for item, label in voted if label is not None]
         note = (
             f"labels by FER+ votes, rule {labels.removeprefix('ferplus-')}: "
@@ -101,25 +102,46 @@ def _read_csv(path: Path, labels: str) -> Manifest:
     return Manifest(items, "fer2013", cropped=True, notes=(note,))
 
 
-def _vote(path: Path, labels: str, splits: list[str | None]) -> list[str | None]:
+def read_votes(path: Path) -> npt.NDArray[np.int64]:
+    """Return FER+'s votes on every row of FER2013's csv, from the file beside it.
+
+    Parameters
+    ----------
+    path : Path
+        ``fer2013.csv`` in either spelling; ``fer2013new.csv`` lies beside it.
+
+    Returns
+    -------
+    (n, 10) int
+        In the order of :data:`VOTES`.
+
+    Raises
+    ------
+    DatasetError
+        If there are no votes, or they are not of these rows.
+    """
+    splits = [row.split for row in scan(path, pixel_columns(path), EMOTIONS)]
     beside = path.parent / VOTES_FILE
     if not beside.is_file():
-        raise DatasetError(f"--labels {labels} wants {VOTES_FILE} beside {path.name}; put it into {path.parent}.")
+        raise DatasetError(f"FER+'s votes are wanted: put {VOTES_FILE} beside {path.name} into {path.parent}.")
     with beside.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     missing = [name for name in VOTES if rows and name not in rows[0]]
     if missing or len(rows) != len(splits):
         problem = f"lacks the columns {', '.join(missing)}" if missing else f"has {len(rows)} rows, not {len(splits)}"
         raise DatasetError(f"{beside} {problem}; it must have FER+'s columns and {path.name}'s rows in order.")
-    rule = RULES[labels]
-    found: list[str | None] = []
+    votes = np.zeros((len(rows), len(VOTES)), np.int64)
     for index, (row, split) in enumerate(zip(rows, splits, strict=True)):
         if split is not None and canonical_split(row.get("Usage") or split) != split:
             raise DatasetError(
                 f"Row {index} of {beside} is of another split than in {path.name}; the rows do not match."
             )
-        found.append(rule(np.array([int(row[name] or 0) for name in VOTES])))
-    return found
+        try:
+            votes[index] = [int(row[name] or 0) for name in VOTES]
+        except ValueError:
+            found = ", ".join(str(row[name]) for name in VOTES)
+            raise DatasetError(f"Row {index} of {beside} has the votes {found}; expected whole numbers.") from None
+    return votes
 
 
 def _csv_in(root: Path) -> Path | None:

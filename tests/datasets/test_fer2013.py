@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hybridfer.datasets import recognise
-from hybridfer.datasets.fer2013 import argmax_label, majority_label
+from hybridfer.datasets.fer2013 import argmax_label, majority_label, read_votes
 from hybridfer.datasets.inputs import read_inputs
 from hybridfer.errors import DatasetError, PictureError
 
@@ -130,7 +130,7 @@ def test_votes_beside_the_csv_are_used_when_asked_and_the_rule_is_said(table: Pa
 
 
 def test_votes_that_do_not_belong_are_refused(table: Path) -> None:
-    with pytest.raises(DatasetError, match=r"wants fer2013new.csv beside"):
+    with pytest.raises(DatasetError, match=r"put fer2013new.csv beside fer2013.csv into"):
         read_inputs([table], labels="ferplus-majority")
     (table.parent / "fer2013new.csv").write_text(VOTES + "Training,a,1,1,1,1,1,1,1,1,1,1\n")
     with pytest.raises(DatasetError, match="has 1 rows, not 4"):
@@ -139,6 +139,21 @@ def test_votes_that_do_not_belong_are_refused(table: Path) -> None:
     (table.parent / "fer2013new.csv").write_text(VOTES + "".join(f"{u},a,{row}" for u in reversed(USAGES)))
     with pytest.raises(DatasetError, match="another split"):
         read_inputs([table], labels="ferplus-argmax")
+    lines = "".join(f"{u},a,{row}" for u in USAGES)
+    (table.parent / "fer2013new.csv").write_text(VOTES + lines.replace("1,1\n", "1,x\n", 1))
+    with pytest.raises(
+        DatasetError, match=r"Row 0 of .* has the votes 1, 1, 1, 1, 1, 1, 1, 1, 1, x; expected whole numbers"
+    ):
+        read_votes(table)
+
+
+def test_votes_are_read_row_by_row_in_ferplus_order(table: Path) -> None:
+    rows = ["4,0,0,1,3,2,0,0,0,0", "0,9,1,0,0,0,0,0,0,", "0,0,0,0,0,0,0,0,0,10", "0,0,0,0,6,4,0,0,0,0"]
+    lines = "".join(f"{u},,{r}\n" for u, r in zip(USAGES, rows, strict=True))
+    (table.parent / "fer2013new.csv").write_text(VOTES + lines)
+    votes = read_votes(table)
+    assert votes.shape == (4, 10) and votes[0].tolist() == [4, 0, 0, 1, 3, 2, 0, 0, 0, 0]
+    assert votes[1].tolist() == [0, 9, 1, 0, 0, 0, 0, 0, 0, 0]  # an empty field is no vote
 
 
 def test_kaggles_folders(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,12 @@ from hybridfer.deep.cascade import CELL, Cascade
 from hybridfer.deep.detection.augment import mirrored, relit
 from hybridfer.deep.detection.losses import detection_loss, place_loss
 from hybridfer.deep.detection.sampling import NEGATIVE, PART, POSITIVE, Look, Samples, collect
-from hybridfer.deep.device import choose_device
+from hybridfer.deep.device import choose_device, some_threads
 from hybridfer.deep.nets.mtcnn import ONet
 from hybridfer.deep.nets.mtcnn_improved import ImprovedPNet, OctaveRNet
-from hybridfer.errors import OutputError, TrainingError
-from hybridfer.tables import check_output, discard, json_line, replacing, run_lock
+from hybridfer.deep.training.workplace import check_plan, load_state, save_state, workplace
+from hybridfer.errors import TrainingError
+from hybridfer.tables import check_output, discard, json_line, replacing
 from hybridfer.types import Pixels
 
 FILES = ("model.safetensors", "card.json", "README.md")
@@ -145,26 +145,20 @@ def train_detector(
     ------
     DatasetError, PictureError, TrainingError, OutputError, DeviceError
     """
-    from joblib import effective_n_jobs
-    from threadpoolctl import threadpool_limits
-
     recipe = Recipe(**options)
     device = choose_device(device)
     target = check_output(output, overwrite, FILES)
     pictures = _pictures(data, negatives)
-    torch.get_num_threads()  # torch sets its own number when it is first asked, over the limit below
-    with (
-        _workplace(target, _plan(pictures, recipe), resume, overwrite) as work,
-        threadpool_limits(effective_n_jobs(jobs), user_api="openmp"),
-    ):
+    with workplace(target, resume, overwrite) as work, some_threads(jobs):
+        check_plan(work, _plan(pictures, recipe))
         nets = create_networks(recipe)
         for position, (name, net) in enumerate(nets.items()):
             net.to(device)
             finished = work / f"{name}.pt"
-            if not finished.exists() or not _load(finished)["finished"]:
+            if not finished.exists() or not load_state(finished)["finished"]:
                 samples = _samples(work, pictures, nets, name, position, recipe, device, tell)
                 _train(net, samples, name, position, recipe, work, tell)
-            net.load_state_dict(_load(finished)["net"])
+            net.load_state_dict(load_state(finished)["net"])
             net.eval()
         card = _write(target, overwrite, nets, recipe, data, pictures, work)
     discard(work, target)
@@ -203,42 +197,6 @@ def _plan(pictures: Sequence[Annotated], recipe: Recipe) -> dict[str, Any]:
         for values in (picture.boxes, picture.ignored, picture.points):
             digest.update(values.tobytes())
     return {"hybridfer": __version__, "data": digest.hexdigest(), **asdict(recipe)}
-
-
-@contextmanager
-def _workplace(target: Path, plan: dict[str, Any], resume: bool, overwrite: bool) -> Iterator[Path]:
-    """Yield ``TARGET.parts``, this run's own until the end of the block, with what a killed run left if `resume`."""
-    from filelock import Timeout
-
-    work = target.with_name(target.name + ".parts")
-    left = work.exists()
-    lock = run_lock(work)
-    try:
-        work.mkdir(exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise OutputError(f"Another run is training {target}; wait for it to end, or choose another name.") from None
-    except OSError as error:
-        raise OutputError(f"{work} cannot be written to: {error.strerror}; check its parent.") from None
-    try:
-        found = work / "plan.json"
-        if left and not resume and not overwrite:
-            raise OutputError(
-                f"{work} holds a training that did not end; add --resume to continue it or --overwrite to start afresh."
-            )
-        if left and not resume:
-            for file in work.glob("*.*"):
-                file.unlink()
-        if found.exists() and json.loads(found.read_text("utf-8")) != plan:
-            raise OutputError(
-                f"{work} was begun with other data, options or another hybridfer; continue it with the same, or add "
-                "--overwrite instead of --resume to start afresh."
-            )
-        with replacing(found, overwrite=True) as beside:
-            beside.write_text(json_line(plan) + "\n", "utf-8")
-        yield work
-    finally:
-        lock.release()
 
 
 def _samples(
@@ -287,7 +245,7 @@ def _train(net: nn.Module, samples: Samples, name: str, position: int, recipe: R
     optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.lr, weight_decay=1e-4)
     log: list[dict[str, Any]] = []
     if file.exists():
-        state = _load(file)
+        state = load_state(file)
         net.load_state_dict(state["net"])
         optimiser.load_state_dict(state["optimiser"])
         log = state["log"]
@@ -318,7 +276,8 @@ def _train(net: nn.Module, samples: Samples, name: str, position: int, recipe: R
         seconds = time.monotonic() - start
         entry = dict(zip(("loss", "detection", "box", "points"), means, strict=True))
         log.append({"network": name, "epoch": epoch + 1, **entry, "seconds": round(seconds, 1)})
-        _save(file, net, optimiser, log, finished=epoch + 1 == epochs)
+        state = {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "log": log}
+        save_state(file, {**state, "finished": epoch + 1 == epochs})
         with replacing(work / f"{name}.jsonl", overwrite=True) as beside:
             beside.write_text("".join(json_line(line) + "\n" for line in log), "utf-8")
         tell(f"{name}: epoch {epoch + 1} of {epochs}, loss {means[0]:.4f} ({seconds:.0f} s)")
@@ -378,19 +337,6 @@ def box_targets(boxes: Tensor, name: str) -> Tensor:
     return ((boxes - corners) * CELL - late) / (CELL - 1)
 
 
-def _save(
-    file: Path, net: nn.Module, optimiser: torch.optim.Optimizer, log: list[dict[str, Any]], finished: bool
-) -> None:
-    state = {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "log": log, "finished": finished}
-    with replacing(file, overwrite=True) as beside:
-        torch.save(state, beside)
-
-
-def _load(file: Path) -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(file, weights_only=True)
-    return state
-
-
 def _write(
     target: Path,
     overwrite: bool,
@@ -410,7 +356,7 @@ def _write(
         for key, value in net.state_dict().items()
     }
     content = save(state)
-    log = [line for name in nets for line in _load(work / f"{name}.pt")["log"]]
+    log = [line for name in nets for line in load_state(work / f"{name}.pt")["log"]]
     faces = [int((~picture.ignored).sum()) for picture in pictures]
     card = {
         "schema": 1,

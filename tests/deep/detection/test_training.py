@@ -159,7 +159,7 @@ def test_drawn_faces_are_found(faces: Path, small: None, tmp_path: Path) -> None
     from hybridfer.faces import create_detector
 
     out = tmp_path / "finder"
-    train_detector(faces, out, epochs=8, scenes=30, batch=64, min_face=24, lr=3e-3)
+    train_detector(faces, out, epochs=8, scenes=30, batch=64, min_face=24, lr=3e-3, jobs=1)
     finder = create_detector(f"mtcnn-improved:weights={out}", min_face=24)
     found, off = 0, []
     for picture in read_annotated(faces):
