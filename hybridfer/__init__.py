@@ -1,4 +1,4 @@
-"""hybridfer reads facial expression: classical descriptors and network layers in one feature bank, and SVMs on it.
+"""hybridfer reads facial expression: with networks, and with SVMs on classical descriptors and network layers.
 
 The verbs of the shell are functions here; each is imported when it is first used.
 """
@@ -16,6 +16,7 @@ _VERBS = {
     "evaluate": "hybridfer.evaluation.evaluate",
     "extract": "hybridfer.bank.extract",
     "load_model": "hybridfer.classify.model",
+    "rsa": "hybridfer.compare.rsa.analysis",
     "similarity": "hybridfer.compare.similarity",
     "train_svm": "hybridfer.classify.train",
 }
@@ -27,6 +28,7 @@ __all__ = [
     "evaluate",
     "extract",
     "load_model",
+    "rsa",
     "similarity",
     "train_svm",
 ]
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from hybridfer.bank.extract import extract
     from hybridfer.classify.model import load_model
     from hybridfer.classify.train import train_svm
+    from hybridfer.compare.rsa.analysis import rsa
     from hybridfer.compare.similarity import similarity
     from hybridfer.evaluation.evaluate import evaluate
     from hybridfer.faces import detect

@@ -27,7 +27,7 @@ from hybridfer.faces.align import Alignment
 from hybridfer.faces.windows import WINDOWS
 from hybridfer.spec import WRAPPERS
 from hybridfer.tables import readable, replacing
-from hybridfer.types import BANK_COLUMNS
+from hybridfer.types import BANK_COLUMNS, Face, Item
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,9 @@ SCHEMA = 1
 METADATA_KEY = b"hybridfer"
 
 _BATCH = 1024
+
+_BATCH_BYTES = 1 << 24
+"""Of features in a batch that is read: long blocks come in fewer rows, for decoding takes many times their bytes."""
 
 OPENCV = ("opencv-contrib-python", "opencv-contrib-python-headless", "opencv-python", "opencv-python-headless")
 """OpenCV's distributions, which have the same numbers; a server without a screen has a headless one."""
@@ -58,10 +61,13 @@ class FeatureChunk:
         Column to value, :data:`~hybridfer.types.BANK_COLUMNS` and the user's own.
     blocks : dict of str to (n_ok, length) array
         Canonical spec to the features of the rows whose status is ``ok``, in order.
+    faces : sequence of (Item, tuple of Face)
+        The items whose rows these are, and what was found in each; empty where the rows are read from a bank.
     """
 
     rows: list[dict[str, Any]]
     blocks: dict[str, npt.NDArray[Any]]
+    faces: Sequence[tuple[Item, tuple[Face, ...]]] = ()
 
     @property
     def ok(self) -> list[int]:
@@ -239,13 +245,16 @@ def write_bank(
     import pyarrow.parquet as pq
 
     head = {"schema": SCHEMA, "hybridfer": __version__, **provenance, **fingerprint.head}
-    texts = [f.name for f in schema if f.name not in provenance["blocks"]]
+    blocks = provenance["blocks"]
+    texts = [f.name for f in schema if f.name not in blocks]
+    # Parquet gives a byte four, unless it looks its 256 values up.
+    bytes_of = [f"{name}.list.element" for name, card in blocks.items() if card["dtype"] == "uint8"]
     with pq.ParquetWriter(
         path,
         schema.with_metadata({METADATA_KEY: json.dumps(head, ensure_ascii=False)}),
         # Features hardly shrink, and snappy writes them twice as fast as zstd.
         compression="snappy",
-        use_dictionary=texts,
+        use_dictionary=[*texts, *bytes_of],
         write_statistics=texts,
         write_page_checksum=True,
     ) as file:
@@ -435,13 +444,16 @@ class FeatureBank:
                 layout = file.metadata
                 names = file.schema_arrow.names if columns is None else list(columns)
                 places = [file.schema_arrow.names.index(name) for name in names]
+                cards = [self.blocks[name] for name in names if name in self.blocks]
+                width = sum(card["length"] * np.dtype(card["dtype"]).itemsize for card in cards)
+                at_once = max(1, min(_BATCH, _BATCH_BYTES // max(1, width)))
                 for group in range(layout.num_row_groups):
                     # A row group is checked before its first row is decoded.
                     for place in places:
                         if sums is not None and sums[group, place] != chunk_sum(raw, layout, group, place):
                             raise ValueError(f"the check sum of {file.schema_arrow.names[place]} does not fit")
                     missing = layout.row_group(group).num_rows
-                    for batch in file.iter_batches(_BATCH, [group], names, use_threads=False):
+                    for batch in file.iter_batches(at_once, [group], names, use_threads=False):
                         missing -= batch.num_rows
                         # Parquet gives columns in the file's order; ours is the caller's.
                         yield batch.select(names)

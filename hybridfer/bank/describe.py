@@ -191,6 +191,7 @@ def describe_items(items: Iterable[Item], plan: Plan) -> FeatureChunk:
     """Return the rows and features of some items: a row for each face and for each picture without one."""
     finder = plan.search.finder()
     rows: list[dict[str, Any]] = []
+    seen: list[tuple[Item, tuple[Face, ...]]] = []
     described: dict[str, list[npt.NDArray[Any]]] = {
         d.spec: [np.empty((0, d.length), d.dtype)] for d in plan.descriptors
     }
@@ -215,6 +216,7 @@ def describe_items(items: Iterable[Item], plan: Plan) -> FeatureChunk:
 
     for found in find_faces(items, plan.search, plan.strict, finder):
         rows += found_rows(found)
+        seen.append((found.item, found.faces))
         if found.picture is not None:
             for face, (view, crops) in product(found.faces, shown.items()):
                 crops.append(show_face(found.picture.pixels, face, finder.eyes, view, plan.alignment))
@@ -224,7 +226,7 @@ def describe_items(items: Iterable[Item], plan: Plan) -> FeatureChunk:
             describe()
     if faces:
         describe()
-    return FeatureChunk(rows, {spec: np.concatenate(parts) for spec, parts in described.items()})
+    return FeatureChunk(rows, {spec: np.concatenate(parts) for spec, parts in described.items()}, seen)
 
 
 def show_face(pixels: Pixels, face: Face, eyes: Eyes | None, view: str, alignment: Alignment | None = None) -> Pixels:

@@ -10,7 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hybridfer import __version__
-from hybridfer.classify.model import Model
+from hybridfer.classify.base import Predicted, Predictor
+from hybridfer.classify.show import Gallery
 from hybridfer.errors import ModelError
 from hybridfer.labels import EXPRESSIONS, class_order, label_numbers, probability_columns
 from hybridfer.tables import check_output, json_line, open_output, write_parquet, write_rows
@@ -51,7 +52,7 @@ def prediction_columns(classes: Sequence[str], own: Sequence[str] = (), numbered
 
 
 def write_predictions(
-    model: Model,
+    model: Predictor,
     inputs: Sequence[str | os.PathLike[str]],
     output: str | None = None,
     form: str = "csv",
@@ -59,6 +60,8 @@ def write_predictions(
     schema: Schema | None = None,
     overwrite: bool = False,
     provenance: bool = False,
+    draw: str | os.PathLike[str] | None = None,
+    explain: str | os.PathLike[str] | None = None,
     labels: str = "auto",
     dataset: str | None = None,
     label_set: str | None = None,
@@ -70,7 +73,8 @@ def write_predictions(
 
     Parameters
     ----------
-    model : Model
+    model : Predictor
+        What :func:`hybridfer.load_model` returned.
     inputs : sequence of path
         One feature bank, or whatever ``extract`` reads.
     output : str, optional
@@ -81,16 +85,19 @@ def write_predictions(
     overwrite : bool
     provenance : bool
         Begin with the model's fingerprint: a comment line in CSV, a line of its own in JSON lines, metadata in Parquet.
+    draw, explain : path, optional
+        Folders for pictures with the answers, and with where a network looked; see
+        :class:`~hybridfer.classify.show.Gallery`. With `overwrite` they may exist.
     labels, dataset, label_set, nul, stdin
         How pictures are read, see :func:`hybridfer.datasets.inputs.read_inputs`. With `label_set`, the rows have the
         columns ``label_number`` and ``true_label_number``: the numbers that set gives the labels, if it does.
     **options
-        As :meth:`Model.predict_inputs`.
+        As :meth:`Predictor.predict_items`.
 
     Raises
     ------
     HybridferError
-        If the inputs cannot be read or do not fit the model, or the output cannot be written.
+        If the inputs cannot be read or do not fit the model, it cannot explain itself, or the output cannot be written.
     """
     from hybridfer.bank.bank import FeatureBank, is_bank
     from hybridfer.datasets.inputs import read_inputs
@@ -99,6 +106,8 @@ def write_predictions(
     banks = [name for name in inputs if is_bank(name)]
     if banks and len(inputs) > 1:
         raise ModelError(f"{banks[0]} is a feature bank; give it alone, or join banks with hybridfer bank merge.")
+    if banks and not (draw is None and explain is None):
+        raise ModelError(f"{banks[0]} is a feature bank, which has no pictures to draw on; give the pictures.")
     detector = "none"
     if banks:
         bank = FeatureBank.open(banks[0])
@@ -109,7 +118,8 @@ def write_predictions(
         manifest = read_inputs(inputs, labels=labels, dataset=dataset, label_set=label_set, nul=nul, stdin=stdin)
         own = list(manifest.columns)
         notes = list(manifest.notes)
-        rows = model.predict_inputs(manifest, **options)
+        predicted = model.predict_items(manifest, explain=explain is not None, **options)
+        rows = _drawn(predicted, draw, explain, options.get("every", 1), overwrite)
         detector = choose_detector(manifest, options.get("detector") or model.detector)
     numbers = None if label_set is None else label_numbers(label_set)
     ours = prediction_columns(model.classes, numbered=numbers is not None)
@@ -154,3 +164,11 @@ def write_predictions(
     if hint := no_face_hint(counts, detector):
         notes.append(hint)
     return Predictions(dict(counts), notes)
+
+
+def _drawn(predicted: Iterable[Predicted], *gallery: Any) -> Iterator[dict[str, Any]]:
+    """Yield the rows of what was predicted, as it is drawn."""
+    with Gallery(*gallery) as shown:
+        for each in predicted:
+            shown.add(each)
+            yield from each.rows

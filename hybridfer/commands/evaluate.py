@@ -15,13 +15,14 @@ from hybridfer.commands.options import (
     input_options,
     inputs_argument,
     output_option,
+    runtime_option,
     say,
     strict_option,
 )
 
 NOT_OF_DETECTORS = (
     *("by", "check", "cache", "nul", "labels", "dataset", "label_set"),
-    *("detector", "faces", "max_faces", "every"),
+    *("detector", "faces", "max_faces", "every", "runtime"),
 )
 """Parameters that have no meaning where MODEL is a detector."""
 
@@ -61,6 +62,7 @@ NOT_OF_DETECTORS = (
 @click.option("--format", "fmt", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @input_options
 @cache_option
+@runtime_option
 @strict_option
 @common_options
 @click.pass_context
@@ -79,6 +81,7 @@ def evaluate(
     fmt: str,
     reading: dict[str, Any],
     cache: bool,
+    runtime: str,
     strict: bool,
     jobs: int,
     seed: int,
@@ -87,6 +90,7 @@ def evaluate(
 ) -> int:
     """Score MODEL on a feature bank or on pictures with known labels, and print the scores.
 
+    MODEL is a model's folder, or a network that is installed, by its name.
     INPUT is a bank, or whatever extract reads. With -o, OUT.json takes the
     numbers, and a folder takes the numbers with the confusion matrix, the ROC
     curves and the calibration as PNG.
@@ -99,6 +103,7 @@ def evaluate(
     \b
     Examples:
       hybridfer evaluate fer.model fer.parquet --split val
+      hybridfer evaluate arm fer2013.csv --split val
       hybridfer evaluate fer.model people.csv --by age --by gender -o scores/
       hybridfer evaluate mtcnn wider_face_val_bbx_gt.txt --min-face 12
     """
@@ -120,7 +125,7 @@ def evaluate(
         asked = {name: reading[name] for name in ("min_face", "threshold")}
         found: Any = detection.evaluate_detector(model, inputs, iou=iou, **asked, **how)
     else:
-        found = prediction.evaluate(model, inputs, by=by, check=check, **reading, cache=cache, **how)
+        found = prediction.evaluate(model, inputs, by=by, check=check, **reading, cache=cache, runtime=runtime, **how)
     with open_output("-") as stream:
         stream.write(found.to_json() if fmt == "json" else found.summary())
     if to_file:

@@ -20,7 +20,7 @@ from hybridfer.types import Item, Manifest
 
 if TYPE_CHECKING:
     from hybridfer.bank.bank import FeatureBank
-    from hybridfer.classify.model import Model
+    from hybridfer.classify.base import Predictor
 
 FILES = ("evaluation.json", "confusion.png", "roc.png", "reliability.png")
 """What an evaluation's folder holds."""
@@ -33,7 +33,7 @@ _Rows = tuple[list[dict[str, Any]], list[str], dict[str, Any]]
 
 
 def evaluate(
-    model: Model | str | os.PathLike[str],
+    model: Predictor | str | os.PathLike[str],
     data: FeatureBank | Manifest | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     split: str | None = None,
@@ -53,8 +53,8 @@ def evaluate(
 
     Parameters
     ----------
-    model : Model or path
-        A model folder, or what :func:`hybridfer.load_model` returned.
+    model : Predictor, path or str
+        A model folder, the name of a network, or what :func:`hybridfer.load_model` returned.
     data : FeatureBank, Manifest, path or sequence of paths
         A feature bank, or pictures, manifests and data sets whose labels are known.
     split : str, optional
@@ -67,8 +67,8 @@ def evaluate(
     labels, dataset, label_set, nul, stdin
         How pictures are read, see :func:`hybridfer.datasets.inputs.read_inputs`.
     **prediction
-        How pictures are described: ``detector``, ``faces``, ``min_face``, ``jobs``, ``cache``, ``device`` and
-        ``strict``, as the options of ``hybridfer svm-predict``.
+        How pictures are described: ``detector``, ``faces``, ``min_face``, ``jobs``, ``cache``, ``device``, ``runtime``
+        and ``strict``, as the options of ``hybridfer predict``.
 
     Raises
     ------
@@ -105,6 +105,10 @@ def evaluate(
     copies = CopyTable({}) if check is None else CopyTable.read(check)
     if isinstance(source, Manifest):
         rows, notes, facts = _picture_rows(model, source, wanted, prediction)
+        if check is not None:
+            notes.append(
+                "copies of training pictures are looked for among the rows of a bank alone: check says nothing"
+            )
     else:
         rows, notes, facts = _bank_rows(model, source, wanted, copies)
     columns = [by] if isinstance(by, str) else list(by)
@@ -165,7 +169,7 @@ def write_evaluation(evaluation: Evaluation, output: str | os.PathLike[str], ove
     return [path / name for name in folder]
 
 
-def _bank_rows(model: Model, bank: FeatureBank, split: str | None, copies: CopyTable) -> _Rows:
+def _bank_rows(model: Predictor, bank: FeatureBank, split: str | None, copies: CopyTable) -> _Rows:
     known = bank.rows()
     check_split(Counter(row["split"] for row in known), split, str(bank.path))
     kept = [split is None or row["split"] == split for row in known]
@@ -175,7 +179,7 @@ def _bank_rows(model: Model, bank: FeatureBank, split: str | None, copies: CopyT
     return rows, [*model.bank_notes(bank), *notes], facts
 
 
-def _picture_rows(model: Model, manifest: Manifest, split: str | None, prediction: Mapping[str, Any]) -> _Rows:
+def _picture_rows(model: Predictor, manifest: Manifest, split: str | None, prediction: Mapping[str, Any]) -> _Rows:
     from hybridfer.faces.find import choose_detector
 
     seen: Counter[str | None] = Counter()
@@ -189,7 +193,15 @@ def _picture_rows(model: Model, manifest: Manifest, split: str | None, predictio
 
     rows = list(model.predict_inputs(replace(manifest, items=items()), **prediction))
     check_split(seen, split, "the input")
-    return rows, list(manifest.notes), {"dataset": manifest.dataset, "detector": detector}
+    trained = model.card.get("training", {})
+    known = sum(row["split"] is not None and row["split"] == trained.get("split") for row in rows)
+    notes = list(manifest.notes)
+    if known and trained.get("dataset") == manifest.dataset:
+        notes.append(
+            f"{known} of these rows are of the split {trained['split']} of {manifest.dataset}, and so were those that "
+            "the model was trained on; where they are the same, their scores say little of new pictures"
+        )
+    return rows, notes, {"dataset": manifest.dataset, "detector": detector}
 
 
 def check_split(seen: Mapping[str | None, int], split: str | None, name: str) -> None:
@@ -219,9 +231,11 @@ def _mark_copies(
         notes.append(f"{several} of these rows are identical pictures with different labels, in {groups} groups")
     if flat := sum(picture in copies.constant for picture in pictures):
         notes.append(f"{flat} of these rows are pictures of one colour")
-    trained = card["training"]
-    if trained["bank"] != bank.fingerprint:
-        notes.append("the model was trained on another bank, so copies of its training pictures cannot be counted here")
+    trained = card.get("training", {})
+    if trained.get("bank") != bank.fingerprint:
+        notes.append(
+            "the model was not trained on this bank, so copies of its training pictures cannot be counted here"
+        )
         return notes
     fitted = [
         row["status"] == "ok" and row["label"] is not None and trained["split"] in (None, row["split"]) for row in known
@@ -249,4 +263,4 @@ def _mark_copies(
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("numpy", "scikit-learn")}
+    return {name: version(name) for name in ("numpy", "scikit-learn", "torch")}

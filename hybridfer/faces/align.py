@@ -179,7 +179,7 @@ def align_face(pixels: Pixels, face: Face, eyes: Eyes | None, alignment: Alignme
     from hybridfer.descriptors.base import resize
 
     alignment = alignment or Alignment()
-    matrix, width, height = _placed(face, eyes, alignment)
+    matrix, width, height = crop_transform(face, eyes, alignment)
     if np.array_equal(matrix, _moved(-matrix[0, 2], -matrix[1, 2])):
         crop = _window(pixels, -int(matrix[0, 2]), -int(matrix[1, 2]), width, height)
     else:
@@ -192,11 +192,38 @@ def points_in_crop(
 ) -> npt.NDArray[np.float64]:
     """Return points of the picture, ``(n, 2)``, where they lie in the crop that :func:`align_face` cuts."""
     alignment = alignment or Alignment()
-    matrix, width, height = _placed(face, eyes, alignment)
+    matrix, width, height = crop_transform(face, eyes, alignment)
     moved = points @ matrix[:, :2].T + matrix[:, 2]
     if alignment.size is None:
         return moved
     return np.asarray((moved + 0.5) * alignment.size / [width, height] - 0.5)
+
+
+def crop_transform(face: Face, eyes: Eyes | None, alignment: Alignment | None = None) -> tuple[Affine, int, int]:
+    """Return the transform from a picture's pixels to those of a face's crop, as large as it lies there, and its size.
+
+    Returns
+    -------
+    (2, 3) float64, int, int
+        The transform, and the crop's width and height before it is brought to another size.
+    """
+    alignment = alignment or Alignment()
+    left, top, side = alignment.square
+    to_units = _turned(face, alignment)
+    if to_units is not None:
+        whole = max(1, round(side / np.sqrt(abs(np.linalg.det(to_units[:, :2])))))
+        return _into_square(to_units, left, top, side, whole), whole, whole
+    x0, y0, x1, y1 = face.box
+    if eyes is None:
+        return _moved(x0, y0), max(1, round(x1 - x0)), max(1, round(y1 - y0))
+    (left_x, left_y), (right_x, right_y) = eyes
+    width, height = x1 - x0, y1 - y0
+    whole_side = (right_x - left_x) * width / alignment.unit
+    x, y = alignment.middle
+    corner_x = x0 + (left_x + right_x) / 2 * width - whole_side * (x + alignment.margin)
+    corner_y = y0 + (left_y + right_y) / 2 * height - whole_side * (y + alignment.margin)
+    whole = max(1, round(whole_side * (1 + 2 * alignment.margin)))
+    return _moved(corner_x, corner_y), whole, whole
 
 
 def cut_square(pixels: Pixels, to_units: Affine, left: float, top: float, side: float) -> Pixels:
@@ -227,26 +254,6 @@ def _turned(face: Face, alignment: Alignment) -> Affine | None:
     if not 1 / _TOO_FAR < in_box < _TOO_FAR:
         return None
     return np.array([[turn.real, -turn.imag, move.real], [turn.imag, turn.real, move.imag]])
-
-
-def _placed(face: Face, eyes: Eyes | None, alignment: Alignment) -> tuple[Affine, int, int]:
-    """Return the transform from a picture's pixels to those of a crop as large as the face, its width and height."""
-    left, top, side = alignment.square
-    to_units = _turned(face, alignment)
-    if to_units is not None:
-        whole = max(1, round(side / np.sqrt(abs(np.linalg.det(to_units[:, :2])))))
-        return _into_square(to_units, left, top, side, whole), whole, whole
-    x0, y0, x1, y1 = face.box
-    if eyes is None:
-        return _moved(x0, y0), max(1, round(x1 - x0)), max(1, round(y1 - y0))
-    (left_x, left_y), (right_x, right_y) = eyes
-    width, height = x1 - x0, y1 - y0
-    whole_side = (right_x - left_x) * width / alignment.unit
-    x, y = alignment.middle
-    corner_x = x0 + (left_x + right_x) / 2 * width - whole_side * (x + alignment.margin)
-    corner_y = y0 + (left_y + right_y) / 2 * height - whole_side * (y + alignment.margin)
-    whole = max(1, round(whole_side * (1 + 2 * alignment.margin)))
-    return _moved(corner_x, corner_y), whole, whole
 
 
 def _moved(x: float, y: float) -> Affine:

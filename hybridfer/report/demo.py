@@ -1,11 +1,13 @@
 """The main job on faces we draw ourselves, and one photograph, and a page that shows what came of it.
 
 People making seven faces are drawn; features, an SVM fitted on some of them, an evaluation on others, predictions.
-``astronaut``, which scikit-image carries, is a photograph: its face is found, described, and compared with copies.
+``astronaut``, which scikit-image carries, is a photograph: its face is found, described, read by the network that
+hybridfer brings, and compared with copies.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -24,9 +26,13 @@ FEATURES = ("lbp", "hog", "sift", "gabor", "phash")
 PEOPLE = 40
 """People that are drawn; 24 of them are trained on, 8 are scored."""
 
+NETWORK = "arm"
+"""Which of hybridfer's networks reads the photograph."""
+
 FILES = (
     *("drawn", "drawn.parquet", "drawn.model", "evaluation", "index.html", "astronaut.png", "astronaut.parquet"),
     *("face.png", "mirrored.png", "brightened.png", "blurred.png", "drawn.parquet.parts", "astronaut.parquet.parts"),
+    *("astronaut.csv", "explained"),
     *("lfw", "lfw.parquet", "lfw.model", "lfw.parquet.parts"),
 )
 """What the demo leaves, whole or broken off; in the last line, what it left up to 0.1."""
@@ -173,7 +179,35 @@ def _photograph(work: Path, model: Any, say: Callable[[str], None]) -> list[str]
         html.paragraph(lead),
         html.figure(framed, "The face as found."),
         html.paragraph(caution),
+        *_network(work, path, say),
         html.pictures([(pixels, what) for what, pixels in {"crop": crop, **copies}.items()]),
         table,
         *(html.paragraph(reading) for reading in readings),
+    ]
+
+
+def _network(work: Path, photo: Path, say: Callable[[str], None]) -> list[str]:
+    """Return what a network that hybridfer brings says of the photograph; nothing where it brings none."""
+    from hybridfer import load_model
+    from hybridfer.classify.predict import write_predictions
+    from hybridfer.deep.weights import SHIPPED
+
+    weights = SHIPPED / NETWORK
+    if not weights.is_dir():
+        return []
+    table, explained = work / "astronaut.csv", work / "explained"
+    say(f"hybridfer predict {NETWORK} {photo} --explain {explained} -o {table}")
+    write_predictions(load_model(weights), [photo], str(table), explain=explained)
+    with table.open(encoding="utf-8", newline="") as lines:
+        (said,) = csv.DictReader(lines)
+    lead = (
+        f"The network {NETWORK}, which comes with hybridfer and was trained on photographs, calls it {said['label']}, "
+        f"with a probability of {float(said['confidence']):.2f}. It glows where the network looked (Grad-CAM)."
+    )
+    return [
+        html.paragraph(lead),
+        html.figure(explained / "astronaut.png", "The face with what the network says of it."),
+        html.figure(
+            explained / "crops" / "astronaut_0.png", "What the network is shown, and what of it spoke for that."
+        ),
     ]

@@ -15,7 +15,7 @@ from bank.toys import Means
 from hybridfer import FeatureBank, __version__
 from hybridfer.bank.bank import is_bank
 from hybridfer.bank.describe import Plan
-from hybridfer.bank.extract import build_bank
+from hybridfer.bank.extract import build_bank, extract
 from hybridfer.datasets.inputs import read_inputs
 from hybridfer.errors import BankError
 from hybridfer.faces.find import Search
@@ -42,6 +42,14 @@ def test_pandas_opens_it_without_us(bank: FeatureBank, face_folder: Path) -> Non
 
 def test_blocks_are_fixed_size_lists_of_the_descriptors_dtype(bank: FeatureBank) -> None:
     assert pq.read_schema(bank.path).field("means:size=4").type == pa.list_(pa.float32(), 4)
+
+
+def test_a_byte_takes_a_byte(face_folder: Path, tmp_path: Path) -> None:
+    bank = extract(face_folder, ["siftlocal"], tmp_path / "a.parquet", detector="none", jobs=1)
+    layout = pq.read_metadata(bank.path).row_group(0)
+    block = layout.column(layout.num_columns - 1)
+    # Parquet's smallest whole number has four bytes.
+    assert block.total_uncompressed_size < 1.05 * len(bank) * 177_920
 
 
 def test_its_head_says_what_it_was_made_with(bank: FeatureBank) -> None:

@@ -249,7 +249,7 @@ def test_no_faces_are_no_predictions(model):
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path):
-    with pytest.raises(ModelError, match=r"is not there. Make one with hybridfer svm-train"):
+    with pytest.raises(ModelError, match=r"There is no model .*none. Expected a model's folder"):
         load_model(tmp_path / "none")
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match="is a file; expected a model folder"):

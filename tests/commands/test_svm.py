@@ -57,7 +57,28 @@ def test_every_option_reaches_the_model(run, bank, tmp_path):
         "components": 7,
         "class_weight": "balanced",
         "seed": 4,
+        "encoder": None,
+        "classifier": None,
     }
+
+
+def test_local_descriptors_are_encoded_and_judged_near_by(run, face_folder, tmp_path):
+    bank, model = tmp_path / "local.parquet", tmp_path / "m"
+    made = ("-f", "siftlocal:size=24,cells=3,step=4", "--labels", "folder", "--detector", "none", "-o", bank)
+    assert run("extract", face_folder, *made).exit_code == 0
+    encoder = ("--encoder", "fisher:components=8,gaussians=4,sample=1000")
+    done = run("svm-train", bank, "-o", model, *encoder, "--classifier", "local:k=15")
+    assert done.exit_code == 0, done.output
+    assert "classifier local:half=true,k=15,loss=squared, C 1, on siftlocal:cells=3,size=24,step=4" in done.stderr
+    assert "encoded by fisher:components=8,gaussians=4," in done.stderr
+    found = rows(run("svm-predict", model, face_folder, "--labels", "folder").stdout)
+    assert sum(row["label"] == row["true_label"] for row in found) > 30
+    for one, other in zip(found, rows(run("svm-predict", model, bank).stdout), strict=True):
+        assert float(one["p_face"]) == pytest.approx(float(other["p_face"]), abs=1e-5)
+    done = run("svm-train", bank, "-o", tmp_path / "n")
+    assert done.exit_code == 1 and "an SVM cannot compare; add --encoder" in done.stderr
+    done = run("svm-train", bank, "-o", tmp_path / "n", "--encoder", "fisher:gausians=4")
+    assert done.exit_code == 1 and "Did you mean 'gaussians'" in done.stderr
 
 
 def test_a_search_is_recorded(run, bank, tmp_path):

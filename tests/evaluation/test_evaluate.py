@@ -164,7 +164,7 @@ def test_a_model_of_another_bank_cannot_have_its_copies_counted_and_that_is_said
     stranger = Nearest(bank)
     stranger.card["training"]["bank"] = "sha256:another"
     notes = evaluate(stranger, bank, split="val", resamples=100).notes
-    assert any("trained on another bank, so copies" in note for note in notes)
+    assert any("not trained on this bank, so copies" in note for note in notes)
 
 
 def test_a_detector_that_finds_nothing_makes_wrong_answers(people, model):

@@ -12,10 +12,11 @@ import pytest
 from media.films import film
 
 from hybridfer.errors import OutputError
-from hybridfer.faces.draw import PALETTE, Album, draw_faces
+from hybridfer.faces.align import Alignment, align_face, points_in_crop
+from hybridfer.faces.draw import PALETTE, Album, Heat, draw_crop, draw_faces, draw_heat, label_and_confidence
 from hybridfer.media.images import read_image
 from hybridfer.media.video import HeldFrame, VideoSource, unrolled
-from hybridfer.types import Item, Picture
+from hybridfer.types import Face, Item, Picture
 
 NO_FACE = {"status": "no_face"}
 
@@ -90,6 +91,62 @@ def test_rows_without_a_face_draw_nothing() -> None:
     np.testing.assert_array_equal(draw_faces(grey(50, 40), [NO_FACE]), grey(50, 40))
 
 
+def test_a_face_has_the_words_it_is_given() -> None:
+    face = {**row(50, 60, 80), "label": "happiness", "confidence": 0.876}
+    assert label_and_confidence(face) == "happiness  0.88"
+    long, short = (
+        np.ptp(places(draw_faces(grey(300, 200), [face], lambda _, t=t: t)[:50], PALETTE[0])[:, 0])
+        for t in ("a" * 9, "a")
+    )
+    assert long > 4 * short
+
+
+def one_hot(face: Face, eyes: Any = None, at: tuple[int, int] = (1, 2)) -> Heat:
+    """Return heat in one of 5 by 5 cells of a face, told as row and column."""
+    values = np.zeros((5, 5), np.float32)
+    values[at] = 1
+    return Heat(values, face, eyes, Alignment())
+
+
+TURNED = np.array([(100, 60), (130, 90), (100, 90), (70, 95), (95, 120)], float)  # to the right, by 45 degrees
+
+
+@pytest.mark.parametrize(
+    ("face", "eyes"),
+    [
+        (Face((60, 40, 150, 140), 1.0, TURNED), None),
+        (Face((60, 40, 140, 140), 1.0), ((0.3, 0.4), (0.7, 0.4))),
+        (Face((0, 0, 200, 180), 1.0), None),
+    ],
+)
+def test_a_face_glows_where_its_crop_was_hot(face: Face, eyes: Any) -> None:
+    picture = grey(200, 180)
+    lit = np.abs(draw_heat(picture, [one_hot(face, eyes)]).astype(int) - 128).sum(axis=2)
+    assert (picture == 128).all()
+    spots = np.argwhere(lit > 0.9 * lit.max())[:, ::-1].astype(float)
+    size = np.array(align_face(picture, face, eyes).shape[1::-1])
+    middle = points_in_crop(spots, face, eyes).mean(axis=0)
+    np.testing.assert_allclose(middle, np.array([2.5 / 5, 1.5 / 5]) * size - 0.5, atol=0.03 * size.max())
+
+
+@pytest.mark.parametrize("box", [(-60, -60, 40, 40), (170, 150, 260, 240), (300, 300, 400, 400), (5, 5, 6, 6)])
+def test_a_glow_at_or_beyond_the_edge_is_cut(box: tuple[float, ...]) -> None:
+    heat = one_hot(Face(box, 1.0))
+    assert draw_heat(grey(200, 180), [heat, heat]).shape == (180, 200, 3)
+    assert draw_crop(grey(200, 180), heat).shape == (192, 384, 3)
+
+
+def test_nothing_hot_changes_nothing() -> None:
+    heat = Heat(np.zeros((3, 3), np.float32), Face((0, 0, 50, 40), 1.0), None, Alignment())
+    np.testing.assert_array_equal(draw_heat(grey(50, 40), [heat]), grey(50, 40))
+
+
+def test_a_picture_of_which_a_side_is_too_long_for_opencv_glows() -> None:
+    wide = np.full((8, 40_000, 3), 128, np.uint8)
+    lit = draw_heat(wide, [one_hot(Face((39_000, 0, 39_008, 8), 1.0))]) != wide
+    assert lit[:, 39_000:39_008].any() and not lit[:, :38_990].any()
+
+
 def add(album: Album, *names: str) -> None:
     for number, name in enumerate(names):
         album.add(Item(name, VideoSource(name)), Picture(grey(40 + number, 40), ""), [NO_FACE])
@@ -148,6 +205,17 @@ def test_a_video_becomes_a_video_that_is_as_fast(tmp_path: Path) -> None:
     for name in os.listdir(tmp_path / "out"):
         frames, rate, size = play(tmp_path / "out" / name)
         assert (frames, size) == (4, (128, 96)) and rate == pytest.approx(10 / 3, abs=0.01)
+
+
+def test_frames_may_become_pictures_with_their_numbers(tmp_path: Path) -> None:
+    clip = film(tmp_path / "clip.mov", 5)
+    with Album(tmp_path / "out", films=False) as album:
+        for item in unrolled([Item("x/clip.mov", VideoSource(clip)), Item("y/clip.mov", VideoSource(clip))], every=3):
+            album.add(item, item.source.read(), [NO_FACE])
+        add(album, "clip_000003.jpg")
+        album.keep_picture("crops/a.png", grey(7, 7))
+    names = ["clip_000000-2.png", "clip_000000.png", "clip_000003-2.png", "clip_000003-3.jpg", "clip_000003.png"]
+    assert sorted(os.listdir(tmp_path / "out")) == [*names, "crops"]
 
 
 @pytest.mark.parametrize(("rate", "written"), [(30.0, 30), (0.0, 25), (90000.0, 25), (0.01, 0.1)])
