@@ -98,7 +98,7 @@ def entry(kind: str, name: str, thing: Any) -> dict[str, str]:
         found |= {"what it is": first_line(inspect.getmodule(thing)), "what is read": first_line(thing)}
     if kind == "networks":
         found["layers"] = ", ".join(f"`{layer}`" for layer, _ in plan_network(name).named_children())
-    if kind in ("datasets", "descriptors", "metrics", "schemas"):
+    if kind in ("classifiers", "datasets", "descriptors", "encoders", "metrics", "schemas"):
         found["options and their defaults"] = defaults(thing())
     if kind == "descriptors":
         descriptor = thing()
@@ -110,7 +110,8 @@ def entry(kind: str, name: str, thing: Any) -> dict[str, str]:
 
 def defaults(thing: Any) -> str:
     """Return the fields of a dataclass that a spec may name, by name, with their values."""
-    texts = {f.name: format_value(getattr(thing, f.name)) for f in fields(thing) if f.init}
+    given = getattr(thing, "given", ())
+    texts = {f.name: format_value(getattr(thing, f.name)) for f in fields(thing) if f.init and f.name not in given}
     return ", ".join(f"`{name}={texts[name]}`" if texts[name] else f"`{name}`" for name in sorted(texts))
 
 

@@ -48,7 +48,7 @@ def test_every_command_explains_itself_with_an_example(name: str) -> None:
 def test_every_verb_is_a_function() -> None:
     import hybridfer
 
-    for name in ("extract", "detect", "similarity", "train_svm", "evaluate", "load_model", "FeatureBank"):
+    for name in ("extract", "detect", "rsa", "similarity", "train_svm", "evaluate", "load_model", "FeatureBank"):
         assert callable(getattr(hybridfer, name)) and name in dir(hybridfer)
     with pytest.raises(AttributeError):
         _ = hybridfer.nothing  # type: ignore[attr-defined]
@@ -69,7 +69,16 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
 
 
 def test_list_names_what_there_is() -> None:
-    assert program("list", "descriptors").stdout.split() == [b"colour", b"gabor", b"hog", b"lbp", b"phash", b"sift"]
+    assert program("list", "descriptors").stdout.split() == [
+        b"colour",
+        b"gabor",
+        b"gwp",
+        b"hog",
+        b"lbp",
+        b"phash",
+        b"sift",
+        b"siftlocal",
+    ]
     assert program("list", "detectors").stdout.split() == [b"haar", b"mtcnn", b"mtcnn-improved", b"none", b"yunet"]
     for kind in ("networks", "datasets", "metrics"):
         assert program("list", kind).stdout

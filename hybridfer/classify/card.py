@@ -49,7 +49,7 @@ def make_card(
 
     cropped = bool(bank.provenance.get("cropped"))
     made_with = str(bank.provenance.get("detector") or "none")
-    whole = histograms({name: bank.blocks[name]["length"] for name in names}, settings.kernel)
+    whole = histograms(names, settings)
     return {
         "schema": SCHEMA,
         "hybridfer": __version__,
@@ -96,9 +96,13 @@ def summary(card: Mapping[str, Any]) -> list[str]:
     counts = ", ".join(f"{label} {n}" for label, n in training["classes"].items())
     gamma = "" if settings["gamma"] is None else f", gamma {settings['gamma']:g}"
     weight = "" if settings["class_weight"] is None else f", {settings['class_weight']} class weights"
+    # Cards of an earlier hybridfer know of neither.
+    other = settings.get("classifier")
+    machine = f"classifier {other}" if other else f"{settings['kernel']} SVM"
+    encoder = f", local descriptors encoded by {settings['encoder']}" if settings.get("encoder") else ""
     lines = [
         f"trained on {training['rows']} faces{subjects} ({where}): {counts}",
-        f"{settings['kernel']} SVM, C {settings['C']:g}{gamma}{weight}, on {', '.join(card['blocks'])}",
+        f"{machine}, C {settings['C']:g}{gamma}{weight}, on {', '.join(card['blocks'])}{encoder}",
     ]
     if card["cv"] is not None:
         lines += cv_text(card["cv"])
@@ -174,7 +178,7 @@ def readme(card: Mapping[str, Any]) -> str:
         "## Limits",
         "",
         f"- The rarest class is {rare[0]}, with {rare[1]} training faces.",
-        "- Probabilities are calibrated (Platt) on folds of the training rows; on other pictures they may be off.",
+        "- Probabilities are calibrated on training rows held back; on other pictures they may be off.",
         "- It tells what a face looks like to the people who labelled the data, not what a person feels.",
         *(f"- {note}" for note in card["notes"]),
         "",

@@ -46,9 +46,11 @@ class BlockProjection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     components : int
         Components kept of a block, at most; no more than its columns or the rows less one.
     whole : sequence of bool, optional
-        Blocks that pass as they are (histograms that are compared by chi-square).
+        Blocks that pass as they are (histograms that are compared by chi-square, encoded blocks).
     seed : int
         Of the subspace iteration, which finds the axes of blocks longer than 2048.
+    unit : bool
+        Whether each row of what is projected is brought to unit length, so that its products say how alike rows are.
 
     Attributes
     ----------
@@ -76,11 +78,17 @@ class BlockProjection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         components: int = 256,
         whole: Sequence[bool] | None = None,
         seed: int = 0,
+        unit: bool = False,
     ) -> None:
         self.lengths = lengths
         self.components = components
         self.whole = whole
         self.seed = seed
+        self.unit = unit
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A model of an earlier hybridfer knows nothing of unit length.
+        super().__setstate__({"unit": False, **state})
 
     def fit(self, X: Floats, y: object = None) -> Self:
         """Learn every block's axes from the rows ``(n, columns)``; :class:`ValueError` if one is not finite."""
@@ -113,6 +121,8 @@ class BlockProjection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 rows = X[top : top + _ROWS_AT_ONCE, start : start + length]
                 if mean is not None and axes is not None:
                     rows = (rows - mean.astype(X.dtype)) @ axes.astype(X.dtype)
+                    if self.unit:
+                        rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(X.dtype).tiny)
                 result[top : top + _ROWS_AT_ONCE, out : out + width] = rows
             start += length
             out += width

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hybridfer.classify.pipelines import (
     Settings,
+    block_encoders,
     feature_steps,
     histograms,
     kernel_note,
@@ -21,19 +22,23 @@ from hybridfer.classify.pipelines import (
     make_svm,
     row_weights,
 )
-from hybridfer.classify.splits import calibration_folds, make_folds
+from hybridfer.classify.splits import CALIBRATION_FOLDS, calibration_folds, make_folds
 from hybridfer.datasets.copies import CopyTable, contradictions
 from hybridfer.errors import TrainingError
 from hybridfer.labels import canonical_split, class_order
 
 if TYPE_CHECKING:
     from hybridfer.bank.bank import FeatureBank
+    from hybridfer.classify.encoders.blocks import BankRows
     from hybridfer.classify.model import Model
 
 Objects = npt.NDArray[np.object_]
 
 WORTH_A_PROCESS = 1 << 25
 """Bytes of features from which linear SVMs are fitted in processes of their own."""
+
+CLASSIFIER_FOLDS = 10
+"""Of the training rows, one is held back for the probabilities of what ``--classifier`` names."""
 
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 
@@ -42,7 +47,7 @@ SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 class TrainingRows:
     """The rows an SVM is fitted on: features ``X (n, columns)`` and what is known of each row."""
 
-    X: npt.NDArray[np.float32]
+    X: npt.NDArray[np.float32] | BankRows
     y: Objects
     subjects: Objects
     groups: Objects
@@ -67,6 +72,8 @@ def train_svm(
     cv: str | int | None = None,
     search: bool = False,
     class_weight: str | None = None,
+    encoder: str | None = None,
+    classifier: str | None = None,
     split: str = "train",
     seed: int = 0,
     jobs: int = -1,
@@ -101,6 +108,12 @@ def train_svm(
         fold.
     class_weight : {None, "balanced"}
         Whether errors in rare classes weigh more.
+    encoder : str, optional
+        What makes one vector of a face's local descriptors (a ``siftlocal`` block): ``bovw``, ``vlad`` or ``fisher``
+        with their options, as in ``fisher:gaussians=128``.
+    classifier : str, optional
+        What stands in the place of the SVM with a kernel: ``leastsquares``, or ``local:k=500``, a machine of its own
+        for each face on its nearest neighbours.
     split : str
         Which split's rows to fit, when the bank has splits; all labelled rows when it has none.
     seed, jobs : int
@@ -124,9 +137,11 @@ def train_svm(
     ------
     BankError
         If the bank lacks a block.
+    SpecError
+        If `encoder` or `classifier` is unknown, or an option of theirs.
     TrainingError
         If there are no labelled rows, fewer than two classes, a class smaller than the folds, a subject that would
-        leak, or values that are not finite.
+        leak, values that are not finite, local descriptors without an encoder, or an encoder without any.
     OutputError
         If `output` exists and `overwrite` is False.
 
@@ -145,17 +160,18 @@ def train_svm(
         check_output(output, overwrite, FILES)
     if not isinstance(bank, FeatureBank):
         bank = FeatureBank.open(bank)
-    settings = Settings.checked(kernel, C, gamma, components, class_weight, seed)
+    settings = Settings.checked(kernel, C, gamma, components, class_weight, seed, encoder, classifier)
     fixed = [name for name, value in (("C", C), ("gamma", gamma)) if value is not None]
     names = list(bank.blocks) if features is None else [bank.block(name) for name in features]
     names = list(dict.fromkeys(names))
     if not names:
         raise TrainingError(f"No block of {bank.path} is to be used; name one or more of {', '.join(bank.blocks)}.")
     blocks = {name: int(bank.blocks[name]["length"]) for name in names}
-    whole = histograms(blocks, kernel)
+    whole = histograms(blocks, settings)
+    encoded = any(encoder is not None for encoder in block_encoders(settings, blocks))
     copies = CopyTable({}) if check is None else CopyTable.read(check)
     chosen, used_split, notes = _choose_rows(bank, split)
-    data = _read(bank, names, whole, chosen)
+    data = _read(bank, names, whole, chosen, encoded)
     notes += _copy_notes(bank, chosen, copies, used_split)
     tied = np.array(copies.tied(data.pictures.tolist()), dtype=object)
     data = replace(data, pictures=tied)
@@ -256,14 +272,20 @@ def _and_near(same: Sequence[bool], near: Sequence[bool]) -> str:
     return f", and {more} more of near copies" if more else ""
 
 
-def _read(bank: FeatureBank, names: Sequence[str], whole: Sequence[bool], chosen: npt.NDArray[np.intp]) -> TrainingRows:
-    """Return the chosen rows, their blocks side by side as float32."""
-    width = sum(int(bank.blocks[name]["length"]) for name in names)
-    X = np.empty((len(chosen), width), np.float32)
+def _read(
+    bank: FeatureBank, names: Sequence[str], whole: Sequence[bool], chosen: npt.NDArray[np.intp], encoded: bool
+) -> TrainingRows:
+    """Return the chosen rows, their blocks side by side as float32; read when asked for if some are `encoded`."""
+    from hybridfer.classify.encoders.blocks import BankRows
+
+    lengths = [int(bank.blocks[name]["length"]) for name in names]
+    X = np.empty((0 if encoded else len(chosen), sum(lengths)), np.float32)
     inputs = bank.column("input")[chosen]
     start = 0
-    for name, histogram in zip(names, whole, strict=True):
-        block = X[:, start : start + int(bank.blocks[name]["length"])]
+    for name, length, histogram in zip(names, lengths, whole, strict=True):
+        if encoded and bank.blocks[name]["dtype"] == "uint8":
+            continue  # whole numbers, finite and not negative
+        block = np.empty((len(chosen), length), np.float32) if encoded else X[:, start : start + length]
         block[...] = bank.X(name)[chosen]
         bad = np.flatnonzero(~np.isfinite(block).all(1))
         if len(bad):
@@ -275,9 +297,10 @@ def _read(bank: FeatureBank, names: Sequence[str], whole: Sequence[bool], chosen
             raise TrainingError(
                 f"Block {name} of {bank.path} has negative values, so it is no histogram; use --kernel rbf."
             )
-        start += block.shape[1]
+        start += length
+    rows = BankRows(bank, tuple(names), chosen) if encoded else X
     columns = [bank.column(name)[chosen] for name in ("subject", "group", "sha256")]
-    return TrainingRows(X, np.array([str(label) for label in bank.y[chosen]], dtype=object), *columns)
+    return TrainingRows(rows, np.array([str(label) for label in bank.y[chosen]], dtype=object), *columns)
 
 
 def _classes(data: TrainingRows, bank: FeatureBank) -> list[str]:
@@ -294,15 +317,32 @@ def _fit(data: TrainingRows, settings: Settings, blocks: Mapping[str, int]) -> t
     """Return the fitted pipeline, and what is to be said of it."""
     from sklearn.exceptions import ConvergenceWarning
 
-    folds, told = calibration_folds(data.y, subjects=data.subjects, pictures=data.pictures, seed=settings.seed)
+    folds, told = calibration_folds(
+        data.y,
+        subjects=data.subjects,
+        pictures=data.pictures,
+        seed=settings.seed,
+        count=CALIBRATION_FOLDS if settings.classifier is None else CLASSIFIER_FOLDS,
+    )
     pipeline = make_pipeline(settings, blocks, len(data), folds)
     notes = [] if told is None else [told]
-    with _warnings_as_notes(ConvergenceWarning, "the SVM had not converged when it stopped; use a smaller C", notes):
-        labels = data.y.astype(str)
-        svm = pipeline.named_steps["svm"]
-        mapped = pipeline[:-1].fit_transform(data.X)
-        with _fits_at_once(svm.estimator, mapped):
-            svm.fit(mapped, labels, sample_weight=row_weights(settings, labels))
+    labels = data.y.astype(str)
+    weights = row_weights(settings, labels)
+    svm = pipeline.named_steps["svm"]
+    mapped = pipeline[:-1].fit_transform(data.X)
+    # The folds are row numbers of this bank; a model keeps nothing of its rows that it does not need.
+    if settings.classifier is not None:
+        svm.fit(mapped, labels, sample_weight=weights)
+        svm.held = None
+        if not svm.learnt_:
+            notes.append(
+                "what the classifier learnt did not carry over to training rows held back from it, so its "
+                "probabilities mean little; add pictures, or other features"
+            )
+        return pipeline, notes
+    late = "the SVM had not converged when it stopped; use a smaller C"
+    with _warnings_as_notes(ConvergenceWarning, late, notes), _fits_at_once(svm.estimator, mapped):
+        svm.fit(mapped, labels, sample_weight=weights)
     slopes = [calibrator.a_ for calibrator in svm.calibrated_classifiers_[0].calibrators]
     for label, slope in zip(svm.classes_ if len(slopes) > 1 else svm.classes_[1:], slopes, strict=True):
         if slope >= 0:
@@ -310,7 +350,6 @@ def _fit(data: TrainingRows, settings: Settings, blocks: Mapping[str, int]) -> t
                 f"what the SVM learnt of {str(label)!r} did not carry over to training rows held back from it, so its "
                 "probabilities mean little; add pictures of it, or other features"
             )
-    # The folds are row numbers of this bank; a model keeps nothing of its rows that it does not need.
     svm.cv = None
     return pipeline, notes
 
@@ -391,11 +430,13 @@ def _search(
     labels = data.y.astype(str)
     found = np.zeros((len(grid), len(folds)))
     for column, (train, test) in enumerate(folds):
-        projection = feature_steps(settings, blocks, len(train))[0][1].fit(data.X[train])
-        inside, outside = projection.transform(data.X[train]), projection.transform(data.X[test])
+        steps = feature_steps(settings, blocks, len(train))
+        projection = Pipeline([step for step in steps if step[0] != "kernel"])
+        inside, outside = projection.fit_transform(data.X[train]), projection.transform(data.X[test])
         for gamma in dict.fromkeys(tried.gamma for tried in grid):
             here = [i for i, tried in enumerate(grid) if tried.gamma == gamma]
-            kernel = Pipeline(feature_steps(grid[here[0]], blocks, len(train))[1:] or [("none", "passthrough")])
+            steps = feature_steps(grid[here[0]], blocks, len(train))
+            kernel = Pipeline([step for step in steps if step[0] == "kernel"] or [("none", "passthrough")])
             mapped, asked = kernel.fit_transform(inside), kernel.transform(outside)
 
             svms = [make_svm(grid[i], blocks, len(train)) for i in here]

@@ -7,8 +7,10 @@ import click
 from hybridfer.commands.options import common_options
 
 KINDS = {
+    "classifiers": "hybridfer.classify.specs:CLASSIFIERS",
     "descriptors": "hybridfer.descriptors:DESCRIPTORS",
     "detectors": "hybridfer.faces:DETECTORS",
+    "encoders": "hybridfer.classify.encoders:ENCODERS",
     "networks": "hybridfer.deep:NETWORKS",
     "datasets": "hybridfer.datasets:DATASETS",
     "metrics": "hybridfer.compare:METRICS",
@@ -20,7 +22,7 @@ KINDS = {
 @click.argument("kind", type=click.Choice(list(KINDS)))
 @common_options
 def list_names(kind: str, **common: object) -> None:
-    """List the descriptors, detectors, networks, datasets, metrics or schemas there are, also those of other packages.
+    """List the descriptors, networks or other KIND of things there are, also those of other packages.
 
     \b
     Example:

@@ -15,6 +15,18 @@ from hybridfer.commands.options import check_option, common_options, say
     "-f", "--feature", "features", metavar="BLOCK", multiple=True, help="Block to use, such as lbp; all when not given."
 )
 @click.option("--kernel", type=click.Choice(["linear", "rbf", "chi2"]), default="linear", show_default=True)
+@click.option(
+    "--encoder",
+    metavar="SPEC",
+    help="What makes a vector of local descriptors (siftlocal), fitted on training rows: bovw, vlad or fisher, such as "
+    "bovw:words=2048,pyramid=3.",
+)
+@click.option(
+    "--classifier",
+    metavar="SPEC",
+    help="Instead of the SVM of --kernel: leastsquares, or local:k=500, a machine for each face on its nearest "
+    "neighbours.",
+)
 @click.option("--C", "C", type=float, metavar="X", help="Weight of errors.  [default: 2^-10 for linear, else 1]")
 @click.option(
     "--gamma", type=float, metavar="X", help="Of exp(-gamma d), where the mean distance d is 1.  [default: 1]"
@@ -53,6 +65,8 @@ def svm_train(
     overwrite: bool,
     features: tuple[str, ...],
     kernel: str,
+    encoder: str | None,
+    classifier: str | None,
     C: float | None,
     gamma: float | None,
     components: int,
@@ -73,6 +87,7 @@ def svm_train(
     Examples:
       hybridfer svm-train fer.parquet -o fer.model --cv 5
       hybridfer svm-train ck.parquet -f lbp --kernel chi2 --search --cv loso -o ck.model
+      hybridfer svm-train local.parquet --encoder fisher --classifier local:k=500 -o fer.model
     """
     from hybridfer.classify.card import summary
     from hybridfer.classify.train import train_svm
@@ -81,6 +96,8 @@ def svm_train(
         bank,
         features=features or None,
         kernel=kernel,
+        encoder=encoder,
+        classifier=classifier,
         C=C,
         gamma=gamma,
         components=components,

@@ -10,10 +10,12 @@ from hybridfer.spec import parse_spec
 TABLE = {
     "colour": "hybridfer.descriptors.colour:Colour",
     "gabor": "hybridfer.descriptors.gabor:Gabor",
+    "gwp": "hybridfer.descriptors.gwp:GWP",
     "hog": "hybridfer.descriptors.hog:HOG",
     "lbp": "hybridfer.descriptors.lbp:LBP",
     "phash": "hybridfer.descriptors.phash:PHash",
     "sift": "hybridfer.descriptors.sift:SIFT",
+    "siftlocal": "hybridfer.descriptors.siftlocal:SIFTLocal",
 }
 
 DESCRIPTORS = Registry("descriptors", TABLE)

@@ -17,10 +17,11 @@ from hybridfer.types import Pixels
 _VALUES_AT_ONCE = 250_000
 """Values of orientation planes worked on at once: they stay in the processor's cache."""
 
-_CELLS = 4
+CELLS = 4
 """Cells along a side of a patch."""
 
-_DIRECTIONS = 8
+DIRECTIONS = 8
+"""Directions that gradients are counted in, from right towards up."""
 
 _BLUR = float(np.sqrt(np.float32(1.6) ** 2 - np.float32(0.5) ** 2))
 """From the 0.5 pixels that a camera is taken to blur by to the 1.6 of SIFT's first picture; in float32, as OpenCV."""
@@ -94,7 +95,7 @@ class SIFT(Descriptor):
 
     @property
     def length(self) -> int:
-        return self.grid**2 * _CELLS**2 * _DIRECTIONS
+        return self.grid**2 * CELLS**2 * DIRECTIONS
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -107,9 +108,9 @@ class SIFT(Descriptor):
     def describe_batch(self, crops: Sequence[Pixels]) -> npt.NDArray[Any]:
         vectors = np.empty((len(crops), self.length), self.dtype)
         grey = grey_stack(crops, self.size)
-        at_once = max(1, _VALUES_AT_ONCE // (_DIRECTIONS * self.size**2 + self.length))
+        at_once = max(1, _VALUES_AT_ONCE // (DIRECTIONS * self.size**2 + self.length))
         for start in range(0, len(crops), at_once):
-            whole = _whole_numbers(self._histograms(_orientation_planes(grey[start : start + at_once])))
+            whole = _whole_numbers(self._histograms(orientation_planes(grey[start : start + at_once], _BLUR)))
             some = _rooted(whole) if self.root else whole
             vectors[start : start + at_once] = some.reshape(len(some), self.length)
         return vectors
@@ -120,8 +121,8 @@ class SIFT(Descriptor):
         cells, lines = weights.shape
         across = multiply(planes, weights.T, np.empty((*planes.shape[:2], lines, cells), np.float32))
         sums = multiply(weights, across, np.empty((*planes.shape[:2], cells, cells), np.float32))
-        sums = sums.reshape(-1, _DIRECTIONS, self.grid, _CELLS, self.grid, _CELLS).transpose(0, 2, 4, 3, 5, 1)
-        return sums.reshape(-1, self.grid**2, _CELLS**2 * _DIRECTIONS)
+        sums = sums.reshape(-1, DIRECTIONS, self.grid, CELLS, self.grid, CELLS).transpose(0, 2, 4, 3, 5, 1)
+        return sums.reshape(-1, self.grid**2, CELLS**2 * DIRECTIONS)
 
 
 @lru_cache(maxsize=8)
@@ -129,37 +130,45 @@ def _weights(size: int, grid: int, patch: int) -> npt.NDArray[np.float32]:
     """Return the weight ``(grid * cells, size - 2)`` of every line but the outermost in every cell of every point."""
     # A Gaussian over a square of cells is a product of one over rows and one over columns, and so is the share of a
     # pixel between neighbouring cells: the same weights serve both.
-    cell = patch / _CELLS
+    cell = patch / CELLS
     centres = SIFT(size, grid, patch).centres()
     away = (np.arange(1, size - 1) - centres[:, None, None]) / cell
-    middles = np.arange(_CELLS)[:, None] - (_CELLS - 1) / 2
+    middles = np.arange(CELLS)[:, None] - (CELLS - 1) / 2
     share = np.maximum(1 - np.abs(away - middles), 0)
-    weights = (share * np.exp(-2 * (away / _CELLS) ** 2)).reshape(grid * _CELLS, size - 2)
+    weights = (share * np.exp(-2 * (away / CELLS) ** 2)).reshape(grid * CELLS, size - 2)
     rounded: npt.NDArray[np.float32] = weights.astype(np.float32)
     rounded.flags.writeable = False
     return rounded
 
 
-def _orientation_planes(grey: Pixels) -> npt.NDArray[np.float32]:
-    """Return gradient magnitudes ``(n, 8, size - 2, size - 2)`` shared between the two nearest directions."""
+def orientation_planes(grey: Pixels, blur: float | None = None) -> npt.NDArray[np.float32]:
+    """Return gradient magnitudes ``(n, 8, size - 2, size - 2)`` shared between the two nearest directions.
+
+    Parameters
+    ----------
+    grey : (n, size, size) uint8
+    blur : float, optional
+        Sigma in pixels of the Gaussian that comes before; none when not given.
+    """
     import cv2
 
     count, size, _ = grey.shape
     blurred = grey.astype(np.float32)
-    for face in blurred:
-        cv2.GaussianBlur(face, (0, 0), _BLUR, dst=face)
+    if blur is not None:
+        for face in blurred:
+            cv2.GaussianBlur(face, (0, 0), blur, dst=face)
     right = blurred[:, 1:-1, 2:] - blurred[:, 1:-1, :-2]
     up = blurred[:, :-2, 1:-1] - blurred[:, 2:, 1:-1]
     # OpenCV's arc tangent is good to 0.3 degrees; SIFT_create() uses the same.
     magnitude, turn = cv2.cartToPolar(right.reshape(count, -1), up.reshape(count, -1), angleInDegrees=True)
-    turn *= np.float32(_DIRECTIONS / 360)
-    directions = np.arange(_DIRECTIONS, dtype=np.float32)[:, None]
+    turn *= np.float32(DIRECTIONS / 360)
+    directions = np.arange(DIRECTIONS, dtype=np.float32)[:, None]
     planes = np.abs(turn[:, None] - directions)
-    np.minimum(planes[:, 0], _DIRECTIONS - planes[:, 0], out=planes[:, 0])
+    np.minimum(planes[:, 0], DIRECTIONS - planes[:, 0], out=planes[:, 0])
     np.subtract(1, planes, out=planes)
     np.maximum(planes, 0, out=planes)
     planes *= magnitude[:, None]
-    shared: npt.NDArray[np.float32] = planes.reshape(count, _DIRECTIONS, size - 2, size - 2)
+    shared: npt.NDArray[np.float32] = planes.reshape(count, DIRECTIONS, size - 2, size - 2)
     return shared
 
 

@@ -64,6 +64,12 @@ def test_a_whole_block_passes_as_it_is(X):
     assert got.shape == (80, 10)
 
 
+def test_rows_of_what_is_projected_come_to_unit_length_where_that_is_asked(X):
+    plain, unit = (BlockProjection([7, 5], 3, [False, True], unit=unit).fit_transform(X) for unit in (False, True))
+    np.testing.assert_allclose(unit[:, :3], plain[:, :3] / np.linalg.norm(plain[:, :3], axis=1, keepdims=True))
+    np.testing.assert_array_equal(unit[:, 3:], X[:, 7:])
+
+
 def test_components_are_bounded_by_columns_and_rows(X):
     assert BlockProjection().fit_transform(X).shape == (80, 12)
     assert BlockProjection().fit_transform(X[:5]).shape == (5, 4)

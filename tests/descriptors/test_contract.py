@@ -13,7 +13,7 @@ from hybridfer.descriptors import DESCRIPTORS, create_descriptor
 from hybridfer.descriptors.base import Descriptor
 from hybridfer.descriptors.check import ContractError, check_descriptor, example_crops, variants_of
 
-WORDS = {"phash": ("threshold=mean",)}
+WORDS = {"phash": ("threshold=mean",), "siftlocal": ("cells=3+6",)}
 """Other values of the parameters that are words, which :func:`variants_of` cannot guess."""
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from hybridfer.bank.bank import block_card, first_word
 from hybridfer.bank.cache import Identity
-from hybridfer.classify.pipelines import histograms
+from hybridfer.classify.pipelines import Settings, histograms
 from hybridfer.descriptors import DESCRIPTORS, create_descriptor
 from hybridfer.descriptors.check import check_descriptor
 from hybridfer.descriptors.windows import Windows
@@ -76,7 +76,7 @@ def test_a_bank_knows_the_windows_and_the_version_of_what_describes_them(monkeyp
 
 def test_windows_of_histograms_are_histograms() -> None:
     blocks = {create_descriptor(f"windows({name})").spec: 12 for name in ("lbp", "phash")}
-    assert histograms(blocks, "chi2") == [True, False]
+    assert histograms(blocks, Settings(kernel="chi2")) == [True, False]
 
 
 def test_its_first_word_names_what_describes_the_windows() -> None:

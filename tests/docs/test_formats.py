@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from docs.made import Made, make
 
+from hybridfer import rsa
 from hybridfer.bank.bank import SCHEMA
 from hybridfer.classify import card
 from hybridfer.classify.predict import prediction_columns
+from hybridfer.compare.rsa.result import FILES
 from hybridfer.datasets.manifest import OWN_COLUMNS, Table
 from hybridfer.datasets.split import COLUMNS
 from hybridfer.faces.table import POINT_COLUMNS
@@ -190,6 +192,14 @@ def test_the_card_of_aligned_faces(made: Made) -> None:
 def test_the_columns_of_faces() -> None:
     assert tuple(f"{axis}_{i}" for i in range(5) for axis in "xy") == POINT_COLUMNS
     assert all(f"`{name}`" in section("Faces") for name in ("x_0", "y_0", "x_4", "y_4"))
+
+
+def test_an_analysis_of_representations(made: Made) -> None:
+    found = rsa(made.bank, features=["colour"], models=["category:subject"], permutations=99, resamples=100)
+    assert_named("Analysis of representations", json.loads(found.to_json()))
+    assert all(
+        f"`{name}`" in section("Analysis of representations") for name in ("items", "names", "matrices", FILES[2])
+    )
 
 
 def test_the_report_of_a_check(made: Made) -> None:
