@@ -98,7 +98,7 @@ def entry(kind: str, name: str, thing: Any) -> dict[str, str]:
         found |= {"what it is": first_line(inspect.getmodule(thing)), "what is read": first_line(thing)}
     if kind == "networks":
         found["layers"] = ", ".join(f"`{layer}`" for layer, _ in plan_network(name).named_children())
-    if kind in ("classifiers", "datasets", "descriptors", "encoders", "metrics", "schemas"):
+    if kind in ("classifiers", "datasets", "descriptors", "encoders", "losses", "metrics", "schemas"):
         found["options and their defaults"] = defaults(thing())
     if kind == "descriptors":
         descriptor = thing()

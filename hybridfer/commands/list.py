@@ -12,6 +12,8 @@ KINDS = {
     "detectors": "hybridfer.faces:DETECTORS",
     "encoders": "hybridfer.classify.encoders:ENCODERS",
     "networks": "hybridfer.deep:NETWORKS",
+    "losses": "hybridfer.deep:LOSSES",
+    "runtimes": "hybridfer.deep:RUNTIMES",
     "datasets": "hybridfer.datasets:DATASETS",
     "metrics": "hybridfer.compare:METRICS",
     "schemas": "hybridfer.schemas:SCHEMAS",

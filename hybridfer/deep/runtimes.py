@@ -84,7 +84,7 @@ def on_torch(folder: str, card: WeightsCard, device: str) -> Runtime:
 
 
 def on_onnxruntime(folder: str, card: WeightsCard, device: str) -> Runtime:
-    """Return Microsoft's ONNX Runtime with the network in a folder."""
+    """Return what asks a folder's network through Microsoft's ONNX Runtime."""
     onnxruntime = optional("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -98,7 +98,7 @@ def on_onnxruntime(folder: str, card: WeightsCard, device: str) -> Runtime:
 
 
 def on_openvino(folder: str, card: WeightsCard, device: str) -> Runtime:
-    """Return Intel's OpenVINO with the network in a folder."""
+    """Return what asks a folder's network through Intel's OpenVINO."""
     openvino = optional("openvino")
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.compile_model(_graph(folder, card), "CPU", options)
