@@ -13,7 +13,7 @@ import pytest
 
 from hybridfer.cli import COMMANDS
 
-HEAVY = ("torch", "sklearn", "cv2", "skimage", "scipy", "pyarrow", "pandas", "matplotlib", "joblib", "PIL")
+HEAVY = ("numpy", "torch", "sklearn", "cv2", "skimage", "scipy", "pyarrow", "pandas", "matplotlib", "joblib", "PIL")
 
 
 def program(*args: object, **options: object) -> subprocess.CompletedProcess[bytes]:

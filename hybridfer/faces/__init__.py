@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hybridfer.errors import PictureError, SpecError
 from hybridfer.registry import Registry
 from hybridfer.spec import parse_options, parse_spec
-from hybridfer.types import Face, Pixels
+
+if TYPE_CHECKING:  # commands take names from here, and --help needs no numpy
+    from hybridfer.types import Face, Pixels
 
 DEFAULT_DETECTOR = "mtcnn"
 
