@@ -109,6 +109,19 @@ def summary(card: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def limits(card: Mapping[str, Any], probabilities: str) -> list[str]:
+    """Return what a reader of any model's card must know of its limits, as lines of Markdown."""
+    rare = min(card["training"]["classes"].items(), key=lambda pair: pair[1])
+    return [
+        "## Limits",
+        "",
+        f"- The rarest class is {rare[0]}, with {rare[1]} training faces.",
+        f"- Probabilities are {probabilities}.",
+        "- It tells what a face looks like to the people who labelled the data, not what a person feels.",
+        *(f"- {note}" for note in card["notes"]),
+    ]
+
+
 def readme(card: Mapping[str, Any]) -> str:
     """Return the card as Markdown."""
     training = card["training"]
@@ -147,7 +160,6 @@ def readme(card: Mapping[str, Any]) -> str:
             "",
             f"TABLE is what {' and '.join(tools)} wrote of the pictures: the model cannot describe pictures itself.",
         ]
-    rare = min(training["classes"].items(), key=lambda pair: pair[1])
     parts = [
         "# An SVM on hybrid features, by hybridfer",
         "",
@@ -175,12 +187,7 @@ def readme(card: Mapping[str, Any]) -> str:
         "",
         *measured,
         "",
-        "## Limits",
-        "",
-        f"- The rarest class is {rare[0]}, with {rare[1]} training faces.",
-        "- Probabilities are calibrated on training rows held back; on other pictures they may be off.",
-        "- It tells what a face looks like to the people who labelled the data, not what a person feels.",
-        *(f"- {note}" for note in card["notes"]),
+        *limits(card, "calibrated on training rows held back; on other pictures they may be off"),
         "",
         f"Fingerprint: `{card['fingerprint']}`. Made with hybridfer {card['hybridfer']}, "
         f"{', '.join(f'{name} {number}' for name, number in card['libraries'].items())}.",

@@ -15,6 +15,7 @@ from hybridfer.commands.options import (
     input_options,
     inputs_argument,
     output_option,
+    resamples_option,
     runtime_option,
     say,
     strict_option,
@@ -41,14 +42,7 @@ NOT_OF_DETECTORS = (
     show_default=True,
     help="Pictures without a face, or that cannot be read, are wrong answers or are left out.",
 )
-@click.option(
-    "--resamples",
-    type=click.IntRange(min=100),
-    default=2000,
-    show_default=True,
-    metavar="N",
-    help="Of the bootstrap, for 95 % intervals.",
-)
+@resamples_option
 @click.option(
     "--iou",
     type=click.FloatRange(0, 1, min_open=True),

@@ -177,6 +177,18 @@ def margin_option(function: F) -> F:
     )(function)
 
 
+def resamples_option(function: F) -> F:
+    """``--resamples N``: of the bootstrap that gives intervals."""
+    return click.option(
+        "--resamples",
+        type=click.IntRange(min=100),
+        default=2000,
+        show_default=True,
+        metavar="N",
+        help="Of the bootstrap, for 95 % intervals.",
+    )(function)
+
+
 def runtime_option(function: F) -> F:
     """``--runtime NAME``: what a network's answers are computed by."""
     return click.option(

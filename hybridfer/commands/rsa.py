@@ -12,6 +12,7 @@ from hybridfer.commands.options import (
     input_options,
     inputs_argument,
     output_option,
+    resamples_option,
     say,
     strict_option,
 )
@@ -61,14 +62,7 @@ from hybridfer.compare.rsa import DISTANCES, MEASURES
     metavar="N",
     help="Of the items' names, for p.",
 )
-@click.option(
-    "--resamples",
-    type=click.IntRange(min=100),
-    default=2000,
-    show_default=True,
-    metavar="N",
-    help="Of the bootstrap, for 95 % intervals.",
-)
+@resamples_option
 @click.option("--untrained", is_flag=True, help="Let networks without weights describe pictures with random ones.")
 @output_option
 @click.option("--format", "fmt", type=click.Choice(["text", "csv", "json"]), default="text", show_default=True)

@@ -236,6 +236,12 @@ def fit_card(file: Path, card: WeightsCard) -> dict[str, Tensor]:
     return state
 
 
+def score_layer(net: nn.Module) -> str | None:
+    """Return the path of the layer that tells the classes apart, a network's last linear one; None without any."""
+    linear = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)]
+    return linear[-1] if linear else None
+
+
 def load_network(text: str, device: str = "cpu") -> tuple[nn.Module, WeightsCard]:
     """Return a trained network in evaluation mode, in float32, and its card.
 
@@ -300,8 +306,7 @@ def fit_tensors(
     by_own_names = getattr(plan, "from_published", None)
     if by_own_names is not None:
         state = by_own_names(state)
-    linear = [name for name, module in plan.named_modules() if isinstance(module, nn.Linear)]
-    last = state.get(f"{linear[-1]}.weight") if linear else None
+    last = state.get(f"{score_layer(plan)}.weight")
     classes = len(last) if last is not None and last.ndim == 2 else None
     wanted = plan_network(network, classes, **options).state_dict()
     spare = {name for name in wanted if name.endswith("num_batches_tracked")}

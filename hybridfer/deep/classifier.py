@@ -10,11 +10,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from hybridfer.bank.bank import block_card
 from hybridfer.classify.base import Predictor
-from hybridfer.deep.checkpoints import plan_network
+from hybridfer.deep.checkpoints import plan_network, score_layer
 from hybridfer.deep.explain import Explainer
 from hybridfer.deep.runtimes import NetworkScores
 from hybridfer.deep.weights import find_weights, read_record
@@ -59,8 +58,7 @@ class NetworkModel(Predictor):
                 f"The weights {text!r} do not say what their {card.classes or 'classes'} classes are called; import "
                 f"them with --labels A,B,C to predict with them, or use a layer: {card.network}@LAYER:weights={text}."
             )
-        plan = plan_network(card.network, card.classes, **card.options)
-        last = [name for name, module in plan.named_modules() if isinstance(module, nn.Linear)][-1]
+        last = str(score_layer(plan_network(card.network, card.classes, **card.options)))
         record = read_record(text)
         content = json.dumps(record, sort_keys=True).encode()
         unsaid = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridfer import __version__
+from hybridfer.classify.card import limits
 from hybridfer.deep.training.data import TrainingData
 from hybridfer.deep.training.recipe import Recipe
 from hybridfer.faces import DEFAULT_DETECTOR
@@ -111,7 +112,6 @@ def readme(card: Mapping[str, Any]) -> str:
         "",
         "The last column is of the mean of a picture's probabilities and its mirror image's; `predict` does without.",
     ]
-    rare = min(training["classes"].items(), key=lambda pair: pair[1])
     parts = [
         f"# {card['network']}, trained by hybridfer",
         "",
@@ -150,12 +150,7 @@ def readme(card: Mapping[str, Any]) -> str:
         "",
         *(table if measured else ["Not measured. Use `hybridfer evaluate` on faces of people it has not seen."]),
         "",
-        "## Limits",
-        "",
-        f"- The rarest class is {rare[0]}, with {rare[1]} training faces.",
-        "- Probabilities are not calibrated.",
-        "- It tells what a face looks like to the people who labelled the data, not what a person feels.",
-        *(f"- {note}" for note in card["notes"]),
+        *limits(card, "not calibrated"),
         "",
         f"Fingerprint: `{card['fingerprint']}`. Made with hybridfer {card['hybridfer']}, "
         f"{', '.join(f'{name} {number}' for name, number in card['libraries'].items())}.",
